@@ -14,7 +14,7 @@ from sendryd.delivery.sites import Sites
 from sendryd.delivery.target import Target
 from sendryd.delivery.worker import Worker
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.ids import DeliveryId
+from sendryd.model.ids import AccountId, DeliveryId
 from sendryd.model.message import MessageClass
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.retry import RetryPlan
@@ -133,16 +133,16 @@ class World:
             shaper=self.shaper,
         )
 
-    async def queue(self, domain: str, number: int = 1) -> None:
+    async def queue(self, domain: str, number: int = 1, account: AccountId = ACCOUNT) -> None:
         for _ in range(number):
-            await self.store.accept(self.samples.message([f"u@{domain}"], created_at=self.clock.now()))
+            await self.store.accept(self.samples.message([f"u@{domain}"], created_at=self.clock.now(), account_id=account))
         self.wakeup.set()
 
-    async def hand_over(self, domain: str) -> bool:
-        lease = self.scheduler.reserve([domain], 100, account_id=ACCOUNT, priority=MessageClass.TRANSACTIONAL)
+    async def hand_over(self, domain: str, account: AccountId = ACCOUNT) -> bool:
+        lease = self.scheduler.reserve([domain], 100, account_id=account, priority=MessageClass.TRANSACTIONAL)
         if lease is None:
             return False
-        new = self.samples.message([f"u@{domain}"], created_at=self.clock.now(), lease=lease)
+        new = self.samples.message([f"u@{domain}"], created_at=self.clock.now(), lease=lease, account_id=account)
         await self.store.accept(new)
         self.scheduler.offer(lease, [claim_of(new, lease)], new.content)
         return True

@@ -8,7 +8,7 @@ import pytest
 from sendryd.delivery.denials import Denials
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.routing import MxRecord
+from sendryd.policy.routing import MAX_ROUTE_HOSTS, MxRecord
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.rand import SeededRand
 from sendryd.testing.clock import ManualClock
@@ -68,3 +68,21 @@ async def test_a_mail_server_at_our_own_address_is_a_loop(
     else:
         assert not isinstance(route, NoRoute)
         assert [host.name for host in route.hosts] == names
+
+
+async def test_a_domain_with_very_many_mail_servers_is_known_by_the_best_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, hosts = ManualClock(), {f"mx{number}.test": number for number in range(1500)}
+    monkeypatch.setitem(ADDRESSES, "mx0.test", ("192.0.2.9",))
+    zone = Zone(hosts)
+
+    async def addresses(host: str) -> tuple[str, ...]:
+        return ADDRESSES.get(host, ())
+
+    monkeypatch.setattr(zone, "addresses", addresses)
+    plan = RetryPlan((timedelta(minutes=1),), timedelta(hours=72))
+    destinations = Destinations(
+        zone, Denials(clock), hostname="relay.test", mx_port=25, smart_host=None, plan=plan, clock=clock, rand=SeededRand(1)
+    )
+    route = await destinations.find("dest.test")
+    assert not isinstance(route, NoRoute)
+    assert set(route.mx) == {f"mx{number}.test" for number in range(MAX_ROUTE_HOSTS)}

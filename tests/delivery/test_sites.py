@@ -1,19 +1,25 @@
 """Sites: domains with the same mail servers count as one."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from sendryd.delivery.destinations import NoRoute
+from sendryd.delivery.lanes import WAITING_FACTOR
 from sendryd.delivery.sites import APART_TIME, MAX_DOMAINS, Sites
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import AccountId
 from sendryd.policy.replies.verdict import Category, Kind, local_verdict
 from sendryd.policy.routing import NextHop
 from sendryd.policy.shaping.rules import read_rules
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, Signal
-from sendryd.store.base import LimitedDestination
+from sendryd.store.base import Claim, LimitedDestination
 
 from .sitesworld import RULES, SILENT, World
+
+OTHER = AccountId(2)
 
 pytestmark = pytest.mark.virtual_time
 
@@ -113,6 +119,64 @@ async def test_a_provider_is_left_alone_when_servers_fail_that_have_worked(world
     await world.run(50.0)
     assert FAILURES_TO_SUSPEND <= len(world.worker.tried) - before <= 2 * FAILURES_TO_SUSPEND
     assert world.shaper.sites.site_of("one.test") == "big"
+
+
+async def test_many_domains_that_join_a_site_fill_its_lane_no_further(world: World) -> None:
+    for number in range(600):
+        world.dns.mx[f"d{number}.test"] = ("mx.big.test",)
+        await world.queue(f"d{number}.test")
+    for _ in range(10):
+        await world.run(1.0)
+        await world.clock.sleep(0.5)
+        assert world.scheduler.statistics()["waiting"] <= 2 * WAITING_FACTOR * 4
+    came = world.clock.monotonic()
+    assert await world.hand_over("d0.test", OTHER)
+    before = world.worker.tried.count("d0.test")
+    await world.run(3.0)
+    assert world.worker.tried.count("d0.test") == before + 1, came
+    await world.run(300.0)
+    assert len(world.worker.tried) == 601
+
+
+async def test_a_suspended_site_of_very_many_domains_is_stepped_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1000):
+        world.dns.mx[f"d{number}.test"] = ("mx.big.test",)
+        await world.queue(f"d{number}.test")
+    world.dns.mx["other.test"] = ("mx.other.test",)
+    world.worker.signal = Signal.BAD
+    await world.run(20.0)
+    world.worker.signal = Signal.GOOD
+    await world.queue("other.test")
+    leased: list[int] = []
+    claim = world.store.claim_deliveries
+
+    async def count(**how: Any) -> list[Claim]:
+        claims = await claim(**how)
+        leased.append(len(claims))
+        return claims
+
+    monkeypatch.setattr(world.store, "claim_deliveries", count)
+    house = asyncio.ensure_future(world.scheduler.keep_house())
+    await world.run(30.0)
+    house.cancel()
+    assert world.worker.tried.count("other.test") == 1
+    assert sum(leased) <= 1000
+
+
+async def test_slow_look_ups_of_some_domains_keep_no_other_one_waiting(world: World) -> None:
+    world.dns.mx["good.test"] = ("mx.big.test",)
+    for number in range(50):
+        world.dns.mx[f"d{number}.test"] = ("mx.big.test",)
+        await world.queue(f"d{number}.test")
+    await world.run(30.0)
+    for number in range(50):
+        world.dns.problems[f"d{number}.test"] = SILENT
+        world.dns.slow[f"d{number}.test"] = 9.5
+        await world.queue(f"d{number}.test", 2)
+    for _ in range(8):
+        await world.queue("good.test")
+        await world.run(1.0)
+    assert world.worker.tried.count("good.test") >= 6
 
 
 async def test_a_person_pauses_a_site_by_its_name_and_a_domain_by_its_own(world: World) -> None:
@@ -240,3 +304,13 @@ async def test_all_domains_of_a_silent_site_together_have_two_sessions(world: Wo
     world.worker.signal = Signal.BAD
     await world.run(3.0)
     assert world.worker.most_at_once <= 2
+
+
+def test_long_mx_records_are_not_kept_and_their_limits_hold_after_other_rules() -> None:
+    sites, mx = Sites(RULES), tuple(f"mx{number}.{'x' * 50}.big.test" for number in range(20))
+    assert sites.note("one.test", NextHop("one.test", (), 25, mx=mx)) == "big"
+    sites.use(RULES)
+    assert sites.site_of("one.test") == "big"
+    sites.use(read_rules("", over=RULES))
+    assert sites.site_of("one.test") is None
+    assert sites.limits_of("one.test", mx).is_tls_required

@@ -138,3 +138,14 @@ def test_all_is_taken_once_and_each_class_in_its_order(steps: list[tuple[int, Me
 def test_of_an_empty_queue_nothing_is_taken() -> None:
     with pytest.raises(IndexError):
         FairQueue[str]().take()
+
+
+def test_what_is_taken_back_is_the_last_of_the_least_urgent_class_of_who_has_most() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for account, priority, item in [(1, BULK, "b1"), (1, OTP, "o1"), (1, BULK, "b2"), (2, OTP, "o2"), (2, TRANSACTIONAL, "t2")]:
+        queue.put(account, priority, 1.0, item)
+    assert [queue.take_last(), queue.take_last(), queue.take_last()] == ["b2", "b1", "t2"]
+    assert {queue.take_last(), queue.take_last()} == {"o1", "o2"}
+    assert queue.waiting == queue.accounts == 0
+    queue.put(1, BULK, 1.0, "b3")
+    assert queue.take() == "b3"

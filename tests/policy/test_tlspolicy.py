@@ -8,6 +8,7 @@ from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.replies.verdict import Kind, Relay, Scope
 from sendryd.policy.routing import MailHost
 from sendryd.policy.tls import (
+    CLEAR_TEXT,
     ENCRYPTED,
     ENCRYPTED_WEAK,
     NO_DANE,
@@ -17,8 +18,10 @@ from sendryd.policy.tls import (
     TlsMode,
     TlsRequirement,
     TlsSecurity,
+    TlsTrouble,
     authenticated,
     enforced,
+    fall_back,
 )
 from sendryd.policy.tlspolicy import Unmet, demand, not_secured
 
@@ -100,3 +103,12 @@ def test_a_server_that_does_not_prove_itself_defers_the_mail_to_the_next_host() 
     assert verdict.sentence == (
         "The MTA-STS policy of example.org asks for a valid certificate, and mx.test has not shown it: the server does not offer STARTTLS"
     )
+
+
+@pytest.mark.parametrize(("usual", "next_try"), [(ENCRYPTED, ENCRYPTED), (OPPORTUNISTIC, OPPORTUNISTIC), (CLEAR_TEXT, OPPORTUNISTIC)])
+def test_a_policy_on_trial_weakens_nothing_that_is_required_without_it(usual: TlsRequirement, next_try: TlsRequirement) -> None:
+    server, policy = MailHost("mx.test", ("192.0.2.1",)), sts(StsMode.TESTING, "mx.test")
+    found = demand("example.org", server, policy, is_enforced=False, otherwise=lambda _host: usual, tries_policies=True)
+    assert isinstance(found, TlsRequirement)
+    assert (found.is_trial, found.mode) == (True, next_try.mode)
+    assert fall_back(found, TlsTrouble.REFUSED) == next_try

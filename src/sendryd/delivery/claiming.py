@@ -130,9 +130,18 @@ class Claimer:
             self._leases.settle(lease)
         self.may_be_due = bool(claims or full)
         going = await self._stops.hold(claims)
+        too_many: list[Claim] = []
+        has_started = False
         for claim in group_claims(going, is_one_hop=self._has_smart_host):
-            self.claimed += len(claim.deliveries)
-            self._start(claim)
+            if self._lanes.has_room(claim):
+                self.claimed += len(claim.deliveries)
+                self._start(claim)
+                has_started = True
+            else:
+                too_many.append(claim)
+        await self._leases.release(too_many)
+        if not has_started and any(self._lanes.is_suspended(claim.domain) for claim in too_many):  # mail of other sites may be due
+            self._wakeup.set()
         return bool(claims)
 
     def _room(self) -> int:

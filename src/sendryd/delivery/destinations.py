@@ -22,6 +22,7 @@ from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdic
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import (
     ANY_DOMAIN,
+    MAX_ROUTE_HOSTS,
     MailHost,
     MxRecord,
     NextHop,
@@ -191,7 +192,8 @@ class Destinations:
         if self._dane is not None:
             found = await self._dane.add(domain, found.values())
         sts = await self._policies.find(domain) if self._policies is not None else None
-        mx = () if isinstance(records, NullMx) else tuple(sorted({each.host for each in records}))
+        best = () if isinstance(records, NullMx) else sorted(records, key=lambda each: (each.preference, each.host))[:MAX_ROUTE_HOSTS]
+        mx = tuple(sorted({each.host for each in best}))
         return self._keep(domain, _Found(kept, found, self._clock.monotonic() + ROUTE_TIME, sts, mx))
 
     def _keep(self, domain: str, found: _Found) -> NextHop:

@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Final
 
 from sendryd.delivery.attempt import Attempt
-from sendryd.delivery.lanes import Lanes, LaneState
+from sendryd.delivery.lanes import Lanes
+from sendryd.delivery.lanestate import LaneState
 from sendryd.model.lane import LaneSnapshot, LimitCause, TriedServer
 from sendryd.policy.replies.verdict import Kind
 from sendryd.policy.routing import ANY_DOMAIN

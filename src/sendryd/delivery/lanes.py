@@ -7,15 +7,17 @@ Limits: claims of a lane, waiting or under way.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from sendryd.delivery.goodhosts import GoodHosts
+from sendryd.delivery.lanestate import Held, LaneState, claim_key, take_out
 from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
+from sendryd.delivery.sites import MAX_DOMAINS
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
-from sendryd.policy.fairness import FairQueue, cost_of
+from sendryd.policy.fairness import cost_of
 from sendryd.policy.routing import ANY_DOMAIN, NextHop
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.smarthost import lane_of
@@ -27,7 +29,7 @@ from sendryd.store.base import Claim
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. The overflow stays in the database and costs a second read of
 # its content, about a third of an attempt.
 WAITING_FACTOR: Final = 10
-MAX_LANE_DOMAINS: Final = 5_000  # domains of a lane that are stepped over while it is full
+MAX_LANE_DOMAINS: Final = 5_000  # domains of a lane that are stepped over while it is full; while it is suspended all that are known
 COLD_WAITING: Final = 20  # claims of a lane without a recent success: it starts one or two at a time
 FEW_WAITING: Final = 4  # claims that each account and class may have in a lane that others have filled
 LANE_MEMORY: Final = 600.0  # seconds for which failures of a next hop are remembered that is neither used nor suspended
@@ -35,53 +37,6 @@ STALL_TIME: Final = 60.0  # seconds of an attempt, beside what its content may t
 STALL_RATE: Final = 64 * 1024  # octets of content in a second: a slow line is no stall
 
 log = get_logger("delivery")
-
-
-@dataclass(slots=True)
-class Held:
-    """A content in memory, and how many claims still need it."""
-
-    content: bytes
-    octets: int  # of the budget
-    claims: int
-
-
-@dataclass(slots=True)
-class LaneState:
-    """One lane. Times are monotonic seconds."""
-
-    key: str  # the site's name; of a domain that was not looked up its own
-    lane: Lane
-    busy: int = 0  # attempts under way: sessions with the next hop
-    is_looking_up: bool = False
-    recording: int = 0  # attempts whose outcomes are being stored
-    reserved: int = 0  # claims that the door may hand over
-    beside: int = 0  # claims that wait for a look-up of their domain
-    # Small while they are empty: there are as many lanes as domains that wait.
-    domains: dict[str, None] = field(default_factory=dict)  # that had claims here, the latest last
-    ready: list[tuple[Claim, Held | None]] = field(default_factory=list)  # whose turn it was before they waited for a look-up
-    waiting: FairQueue[tuple[Claim, Held | None]] = field(default_factory=FairQueue)
-    used: float = 0.0  # when an attempt last ended
-    stalls: dict[tuple[int, int], float] = field(default_factory=dict)  # when each attempt under way counts as stalled, by `claim_key`
-
-    @property
-    def load(self) -> int:
-        """Claims that the lane has or is to get."""
-        return self.busy + self.recording + self.reserved + self.beside + self.number_waiting
-
-    @property
-    def number_waiting(self) -> int:
-        """Claims that wait to be started."""
-        return len(self.ready) + self.waiting.waiting
-
-    def peek(self) -> Claim:
-        """The claim that is started next."""
-        return (self.ready[0] if self.ready else self.waiting.peek())[0]
-
-
-def claim_key(claim: Claim) -> tuple[int, int]:
-    """What tells a claim from others, also after it was cut."""
-    return claim.lease.token, claim.deliveries[0].id
 
 
 class Lanes:
@@ -128,8 +83,12 @@ class Lanes:
     def fresh(self, key: str) -> Lane:
         """A lane of which nothing is known."""
         lane = new_lane(is_smart_host=key == ANY_DOMAIN, most=self._sites.limits(key).connections)
+        return self._suspend_by_replies(key, lane)
+
+    def _suspend_by_replies(self, key: str, lane: Lane) -> Lane:
+        """The lane, suspended for as long as what servers said suspends the site: no success that was under way ends that."""
         pause = self._shaper.suspension(key)
-        return replace(lane, suspended_until=self._clock.monotonic() + pause) if pause > 0 else lane
+        return replace(lane, suspended_until=max(self._clock.monotonic() + pause, lane.suspended_until or 0.0)) if pause > 0 else lane
 
     def all(self) -> list[LaneState]:
         """All of them."""
@@ -164,6 +123,11 @@ class Lanes:
         """Whether a person has paused the domain, its site, or all mail."""
         return bool(self.paused) and (domain in self.paused or ANY_DOMAIN in self.paused or self.key_of(domain) in self.paused)
 
+    def is_suspended(self, domain: str) -> bool:
+        """Whether the domain's lane is."""
+        state = self._lanes.get(self.key_of(domain))
+        return state is not None and state.lane.is_suspended(self._clock.monotonic())
+
     def is_stopped(self, claim: Claim) -> bool:
         """Whether a person has stopped the claim's domain or account."""
         return self.is_paused(claim.domain) or claim.message.account_id in self.suspended
@@ -177,18 +141,28 @@ class Lanes:
         return state
 
     def _put(self, state: LaneState, claim: Claim, held: Held | None) -> None:
-        state.domains.pop(claim.domain, None)
-        state.domains[claim.domain] = None
-        if len(state.domains) > MAX_LANE_DOMAINS:
-            del state.domains[next(iter(state.domains))]
+        self._know(state, claim.domain, self._clock.monotonic())
         message = claim.message
         state.waiting.put(message.account_id, claim.priority, cost_of(message.size), (claim, held))
         self.waiting += 1
 
+    def _know(self, state: LaneState, domain: str, now: float) -> None:
+        """The lane has mail of the domain, here or in the database."""
+        state.domains.pop(domain, None)
+        state.domains[domain] = None
+        if len(state.domains) > (MAX_DOMAINS if state.lane.is_suspended(now) else MAX_LANE_DOMAINS):
+            del state.domains[next(iter(state.domains))]
+
+    def set_aside(self, state: LaneState) -> tuple[Claim, Held | None]:
+        """Takes the claim whose turn it is out of its line until `put_back`."""
+        state.beside += 1
+        self.waiting += 1
+        return self.dequeue(state)
+
     def put_back(self, state: LaneState, claim: Claim, held: Held | None) -> None:
         """Puts a claim before all that wait: it has had its turn."""
+        state.beside -= 1
         state.ready.append((claim, held))
-        self.waiting += 1
 
     def dequeue(self, state: LaneState) -> tuple[Claim, Held | None]:
         """Takes the claim whose turn it is."""
@@ -206,7 +180,7 @@ class Lanes:
         """Takes the waiting claims of paused domains and suspended accounts out of their lanes."""
         taken = []
         for state in self._lanes.values():
-            taken += _take_out(state, self.is_stopped)
+            taken += take_out(state, self.is_stopped)
         self.waiting -= len(taken)
         return taken
 
@@ -233,7 +207,7 @@ class Lanes:
         """Moves waiting claims to the lanes where their domains belong."""
         if self._has_smart_host:
             return
-        moved = _take_out(state, is_wanted)
+        moved = take_out(state, is_wanted)
         self.waiting -= len(moved)
         for claim, held in moved:
             state.domains.pop(claim.domain, None)
@@ -244,13 +218,32 @@ class Lanes:
         most = WAITING_FACTOR * self.limit(state)
         return min(COLD_WAITING, most) if self.is_cold(state.key, now) else most
 
+    def take_excess(self, state: LaneState) -> list[tuple[Claim, Held | None]]:
+        """Takes out what is more than twice what the lane may have: many domains have joined it. What the database keeps is stepped over."""
+        excess = state.load - 2 * self.most_waiting(state, self._clock.monotonic())
+        taken = [state.waiting.take_last() for _ in range(min(excess, state.waiting.waiting))]
+        self.waiting -= len(taken)
+        return taken
+
+    def has_room(self, claim: Claim) -> bool:
+        """Whether a claim from the database may wait in the lane of its site. If not, its domain is stepped over from now on."""
+        key = self.key_of(claim.domain)
+        state = self._lanes.get(key)
+        now = self._clock.monotonic()
+        if state is None or key in {claim.domain, ANY_DOMAIN}:
+            return True
+        if not state.lane.is_suspended(now) and state.load < 2 * self.most_waiting(state, now):
+            return True
+        self._know(state, claim.domain, now)
+        return False
+
     def is_full(self, state: LaneState, now: float) -> bool:
         """It takes no more claims: it is suspended or paused, or has as many as it can start soon."""
         return state.lane.is_suspended(now) or state.key in self.paused or state.load >= self.most_waiting(state, now)
 
     def has_turn(self, state: LaneState, account_id: AccountId, priority: MessageClass, now: float) -> bool:
         """Whether the lane, full as it is, takes a claim of an account and class that have few in it: what others have waiting is no reason to wait."""
-        if state.lane.is_suspended(now) or state.key in self.paused or state.load >= 2 * self.most_waiting(state, now):
+        if state.lane.is_suspended(now) or state.key in self.paused or state.load >= 4 * self.most_waiting(state, now):
             return False
         return state.waiting.waiting_of(account_id, priority) < FEW_WAITING
 
@@ -273,7 +266,7 @@ class Lanes:
         """What an attempt for a domain tells of the next hop: `hosts` spoke to us, or failed. Returns the lane of which it tells."""
         now = self._clock.monotonic()
         if signal is Signal.GOOD:
-            state.lane = note_success(state.lane)
+            state.lane = self._suspend_by_replies(state.key, note_success(state.lane))
             self._places.note_success(state.key, now)
             if self._sites.is_provider(state.key):
                 self._good_hosts.note_success(state.key, hosts, now)
@@ -298,9 +291,7 @@ class Lanes:
         """What servers said: the rules may suspend or limit the site for it."""
         for effect in self._shaper.note_replies(state.key, domain, replies):
             if effect.suspends:
-                now = self._clock.monotonic()
-                until = max(now + self._shaper.suspension(state.key), state.lane.suspended_until or 0.0)
-                state.lane = replace(state.lane, suspended_until=until)
+                state.lane = self._suspend_by_replies(state.key, state.lane)
             elif effect.limits.connections is not None:  # after it the window grows from there
                 state.lane = replace(state.lane, window=min(state.lane.window, float(effect.limits.connections)))
 
@@ -358,17 +349,9 @@ class Lanes:
 
     def forget_if_idle(self, state: LaneState) -> None:
         """Drops a lane of which nothing is known that a new one would not start with, or nothing recent."""
-        if state.load or state.is_looking_up:
+        if state.load or state.beside or state.is_looking_up or state.lane.is_suspended(self._clock.monotonic()):
             return
         is_default = not state.lane.failures and not state.lane.suspensions
         used = max(state.used, state.lane.suspended_until or 0.0)
         if (is_default or self._clock.monotonic() - used >= LANE_MEMORY) and self._lanes.get(state.key) is state:
             del self._lanes[state.key]
-
-
-def _take_out(state: LaneState, is_wanted: Callable[[Claim], bool]) -> list[tuple[Claim, Held | None]]:
-    """Takes waiting claims out of a lane."""
-    taken = [each for each in state.ready if is_wanted(each[0])]
-    if taken:
-        state.ready = [each for each in state.ready if not is_wanted(each[0])]
-    return taken + state.waiting.take_all(lambda each: is_wanted(each[0]))

@@ -9,7 +9,7 @@ at two looks in a row, left by a task that was cut off, are returned. A crash le
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from sendryd.delivery.lanes import claim_key
+from sendryd.delivery.lanestate import claim_key
 from sendryd.model.ids import DELIVERY_PREFIX, DeliveryId, format_id
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger

@@ -3,16 +3,20 @@
 A domain that was not looked up yet waits as a whole, in a lane of its own. In the lane of a site each domain has a route of its own: a message whose
 route is not known any more waits for it beside the lane, and the others go on. Each look-up says which site a domain is with; its waiting claims
 move there.
-Limits: a claim beside its lane counts as one under way.
+Limits: claims beside a lane.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import Final
 
 from sendryd.delivery.destinations import Destinations, NoRoute
-from sendryd.delivery.lanes import Held, Lanes, LaneState
+from sendryd.delivery.lanes import Lanes
+from sendryd.delivery.lanestate import Held, LaneState
 from sendryd.policy.routing import NextHop
 from sendryd.store.base import Claim
+
+MAX_BESIDE: Final = 200  # claims of a lane that wait for look-ups; the next one waits in the lane
 
 
 class LookUps:
@@ -25,12 +29,14 @@ class LookUps:
         *,
         start: Callable[[LaneState], None],
         settle: Callable[[LaneState, str, NoRoute], None],
+        shed: Callable[[LaneState], None],
     ) -> None:
-        """`start` starts the attempts of a lane; `settle` records that the mail of a domain in one cannot be sent."""
+        """`start` starts the attempts of a lane; `shed` gives back what is too much for it; `settle` records that mail of a domain cannot be sent."""
         self._destinations = destinations
         self._lanes = lanes
         self._start = start
         self._settle = settle
+        self._shed = shed
         self._tasks: set[asyncio.Task[None]] = set()
         self._beside: dict[str, list[tuple[LaneState, Claim, Held | None]]] = {}  # by domain
 
@@ -44,17 +50,18 @@ class LookUps:
 
     def begin_beside(self, state: LaneState) -> None:
         """Takes the next claim out of the lane of a site and looks up its domain."""
-        claim, held = self._lanes.dequeue(state)
-        state.beside += 1
+        claim, held = self._lanes.set_aside(state)
         waiting = self._beside.setdefault(claim.domain, [])
         waiting.append((state, claim, held))
         if len(waiting) == 1:
             self._spawn(self._look_up_beside(claim.domain))
 
-    def cancel(self) -> None:
+    async def stop(self) -> None:
         """Ends all of them. Their claims go back to the lanes."""
-        for task in self._tasks:
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -76,7 +83,6 @@ class LookUps:
         finally:
             waiting = self._beside.pop(domain)
             for state, claim, held in waiting:
-                state.beside -= 1
                 self._lanes.put_back(state, claim, held)
             for state in {id(state): state for state, _, _ in waiting}.values():
                 self._go_on(domain, state, found)
@@ -86,6 +92,7 @@ class LookUps:
         target = state
         if isinstance(found, NextHop):
             target = self._lanes.join(domain, found, state)
+            self._shed(target)
         elif found is not None:
             target = self._lanes.leave(domain, state)
             self._settle(target, domain, found)

@@ -26,9 +26,10 @@ from sendryd.delivery.claiming import MAX_WAITING, Claimer, QueueOfNextHops
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.laneboard import LaneBoard
-from sendryd.delivery.lanes import Held, Lanes, LaneState
+from sendryd.delivery.lanes import Lanes
+from sendryd.delivery.lanestate import Held, LaneState
 from sendryd.delivery.leases import HeldLeases
-from sendryd.delivery.lookups import LookUps
+from sendryd.delivery.lookups import MAX_BESIDE, LookUps
 from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import Sites
@@ -96,7 +97,7 @@ class Scheduler:
         delays = tuple(delay.total_seconds() for delay in plan.delays)
         self._lanes = Lanes(self._places, clock, self._shaper, delays=delays, has_smart_host=has_smart_host)
         self._timers = LaneTimers(clock, self._start)
-        self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle)
+        self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle, shed=self._shed)
         self.board = LaneBoard(self._lanes, clock)
         self._leases = HeldLeases(store, owner=owner, clock=clock, rand=rand)
         self._claimer = Claimer(
@@ -205,7 +206,7 @@ class Scheduler:
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit
-        while state.number_waiting and state.busy + state.beside < limit and state.busy + state.recording < unrecorded:
+        while state.number_waiting and state.busy < limit and state.busy + state.recording < unrecorded:
             claim = state.peek()
             if self._lanes.is_paused(claim.domain):  # it waited for a look-up while a person paused its domain
                 self._spawn(self._release_paused())
@@ -214,6 +215,8 @@ class Scheduler:
             if next_hop is None:
                 if key in {claim.domain, ANY_DOMAIN}:
                     self._look_ups.begin(state)
+                    return
+                if state.beside >= MAX_BESIDE:
                     return
                 self._look_ups.begin_beside(state)
                 continue
@@ -307,20 +310,21 @@ class Scheduler:
 
     async def _release_waiting(self, states: Iterable[LaneState]) -> None:
         """Releases the claims of these lanes that wait."""
-        claims = []
-        for state in states:
-            while state.number_waiting:
-                claim, held = self._lanes.dequeue(state)
-                self._let_go(claim, held)
-                claims.append(claim)
-        await self._leases.release(claims)
+        await self._give_back([self._lanes.dequeue(state) for state in states for _ in range(state.number_waiting)])
+
+    def _shed(self, state: LaneState) -> None:
+        """Gives back what is too much for a lane."""
+        if excess := self._lanes.take_excess(state):
+            self._spawn(self._give_back(excess))
+
+    async def _give_back(self, waiting: Sequence[tuple[Claim, Held | None]]) -> None:
+        for claim, held in waiting:
+            self._let_go(claim, held)
+        await self._leases.release([claim for claim, _ in waiting])
 
     async def _release_paused(self) -> None:
         """Releases the waiting claims of domains that a person has paused. Attempts under way go on."""
-        taken = self._lanes.take_paused()
-        for claim, held in taken:
-            self._let_go(claim, held)
-        await self._leases.release([claim for claim, _ in taken])
+        await self._give_back(self._lanes.take_paused())
         for state in self._lanes.all():
             self._start(state)
             self._lanes.forget_if_idle(state)
@@ -369,7 +373,7 @@ class Scheduler:
         """Starts nothing more, lets attempts under way end, cuts off what is left after `timeout` seconds, gives back the rest."""
         self._is_stopping = True
         self._claimer.stop()
-        self._look_ups.cancel()
+        await self._look_ups.stop()
         self._timers.cancel()
         await self._release_waiting(self._lanes.all())
         await self._wait_for_tasks(timeout)

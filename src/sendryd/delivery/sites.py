@@ -17,6 +17,7 @@ from sendryd.policy.shaping.rules import EMPTY_RULES, Rules, site_of
 MAX_DOMAINS: Final = 50_000
 MAX_APART: Final = 10_000
 APART_TIME: Final = 3600.0  # seconds
+MAX_NAMES: Final = 400  # characters of the MX records that are kept for other rules; a domain with more is looked up again
 
 
 class Sites:
@@ -24,8 +25,8 @@ class Sites:
 
     def __init__(self, rules: Rules = EMPTY_RULES) -> None:
         self.rules = rules
-        # By domain: the site, the MX records, and the rules that it was found by.
-        self._sites: OrderedDict[str, tuple[str, tuple[str, ...], Rules]] = OrderedDict()
+        # By domain: the site, the MX records unless they are long, and the rules that it was found by.
+        self._sites: OrderedDict[str, tuple[str, tuple[str, ...] | None, Rules]] = OrderedDict()
         self._apart: OrderedDict[str, float] = OrderedDict()  # domains set apart, and until when in monotonic seconds
 
     def __repr__(self) -> str:
@@ -37,8 +38,11 @@ class Sites:
         if found is None:
             return None
         site, mx, rules = found
+        if rules is not self.rules and mx is None:
+            del self._sites[domain]
+            return None
         if rules is not self.rules:  # now, and not for all domains at once when the rules change
-            site = self._find(domain, mx)
+            site = self._find(domain, mx or ())
             self._sites[domain] = site, mx, self.rules
         return site
 
@@ -58,7 +62,7 @@ class Sites:
             self._apart.popitem(last=False)
         site, mx, _ = self._sites[domain]
         if self.is_provider(site):
-            site = self._find(domain, mx)
+            site = f"{domain}@{site}"
             self._sites[domain] = site, mx, self.rules
         return site
 
@@ -67,7 +71,7 @@ class Sites:
         if self._apart and self._apart.get(domain, now) < now:
             del self._apart[domain]
         site = self._find(domain, next_hop.mx)
-        self._sites[domain] = site, next_hop.mx, self.rules
+        self._sites[domain] = site, next_hop.mx if sum(map(len, next_hop.mx)) <= MAX_NAMES else None, self.rules
         self._sites.move_to_end(domain)
         if len(self._sites) > MAX_DOMAINS:
             self._sites.popitem(last=False)
@@ -81,9 +85,9 @@ class Sites:
         """Obeys other rules from now on."""
         self.rules = rules
 
-    def limits_of(self, domain: str) -> Limits:
-        """What the rules say of the site of a domain."""
-        return self.limits(self.site_of(domain) or domain)
+    def limits_of(self, domain: str, mx: tuple[str, ...] = ()) -> Limits:
+        """What the rules say of the site of a domain. `mx`: its MX records, if its site was forgotten meanwhile."""
+        return self.limits(self.site_of(domain) or site_of(self.rules, domain, mx))
 
     def limits(self, site: str) -> Limits:
         """What the rules say of a site. A smart host is the operator's own: no rule limits it."""

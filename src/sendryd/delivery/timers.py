@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from sendryd.delivery.lanes import LaneState
+from sendryd.delivery.lanestate import LaneState
 from sendryd.runtime.clock import Clock
 
 

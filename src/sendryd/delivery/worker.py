@@ -249,7 +249,7 @@ class Worker:
 
     def _plan(self, claim: Claim, next_hop: NextHop, observer: Observer | None, *, is_tls_enforced: bool) -> list[Target] | Verdict:
         now = self._clock.monotonic()
-        is_tls_ruled = next_hop.smart_host is None and self._sites.limits_of(claim.domain).is_tls_required
+        is_tls_ruled = next_hop.smart_host is None and self._sites.limits_of(claim.domain, next_hop.mx).is_tls_required
         turn = Turn(max(each.attempts for each in claim.deliveries), claim.message.id)
 
         def otherwise(host: str) -> TlsRequirement:

@@ -146,6 +146,17 @@ class FairQueue(Generic[Item]):
                 self._forget()
         return item
 
+    def take_last(self) -> Item:
+        """Takes the item out that may wait longest: of the account with the most items, of its least urgent class, the last."""
+        tally = max(self._tallies.values(), key=lambda each: each.waiting)
+        _, item = next(filter(None, reversed(tally.queues))).pop()
+        tally.waiting -= 1
+        self.waiting -= 1
+        if not tally.waiting:
+            self._heap = [each for each in self._heap if each[2] is not tally]
+            heapify(self._heap)
+        return item
+
     def take_all(self, is_wanted: Callable[[Item], bool]) -> list[Item]:
         """Takes out the items that are wanted; the others keep their order."""
         taken: list[Item] = []

@@ -66,7 +66,9 @@ class NextHop:
     port: int
     smart_host: SmartHost | None = None
     sts: StsPolicy | None = None  # the domain's MTA-STS policy
-    mx: tuple[str, ...] = ()  # the names in its MX records, also of servers without an address; empty: it has none
+    mx: tuple[
+        str, ...
+    ] = ()  # the names in its MX records, also of servers without an address, at most `MAX_ROUTE_HOSTS`; empty: it has none
 
 
 def lane_key(domain: str, *, has_smart_host: bool) -> str:

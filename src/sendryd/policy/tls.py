@@ -119,9 +119,12 @@ def enforced(host: str) -> TlsRequirement:
     return authenticated(host, TlsSecurity.ENFORCED)
 
 
-def on_trial(host: str) -> TlsRequirement:
-    """Looks whether the host has a certificate for its name, for a policy that is in testing (RFC 8461 §5)."""
-    return TlsRequirement(mode=TlsMode.OPPORTUNISTIC, names=(host,), is_pkix=True, is_trial=True)
+def on_trial(host: str, otherwise: TlsRequirement = OPPORTUNISTIC) -> TlsRequirement:
+    """Looks whether the host has a certificate for its name, for a policy that is in testing (RFC 8461 §5). Encryption that is required `otherwise`
+    is so in the trial, too.
+    """
+    mode = TlsMode.REQUIRED if otherwise.mode is TlsMode.REQUIRED else TlsMode.OPPORTUNISTIC
+    return TlsRequirement(mode=mode, names=(host,), is_pkix=True, is_trial=True)
 
 
 class TlsTrouble(Enum):
@@ -141,7 +144,7 @@ CERTAIN: Final = frozenset({TlsTrouble.FAILED, TlsTrouble.SILENT, TlsTrouble.SES
 def fall_back(requirement: TlsRequirement, trouble: TlsTrouble) -> TlsRequirement | None:
     """The next try at the same host after TLS failed: weak parameters, then clear text. None: no further try is allowed."""
     if requirement.is_trial:
-        return OPPORTUNISTIC
+        return ENCRYPTED if requirement.mode is TlsMode.REQUIRED else OPPORTUNISTIC
     if requirement.is_authenticated or requirement.mode is TlsMode.NEVER:
         return None
     if trouble in _MAY_BE_WEAK and not requirement.allows_weak:

@@ -74,7 +74,7 @@ def demand(
     if dane.records:
         return ENCRYPTED
     is_tested = tries_policies and sts is not None and sts.mode is StsMode.TESTING and sts.names(host)
-    return on_trial(host) if is_tested else otherwise(host)
+    return on_trial(host, otherwise(host)) if is_tested else otherwise(host)
 
 
 _POLICIES: Final = {
