@@ -231,3 +231,19 @@ async def test_a_pool_that_is_closed_keeps_nothing(clock: ManualClock) -> None:
     pool.give_back("mx", late)
     assert late.ends == ["abort"]
     assert pool.take("mx") is None
+
+
+async def test_a_server_that_is_slow_to_say_goodbye_keeps_no_other_connection_open(clock: ManualClock) -> None:
+    pool: ConnectionPool[Line] = ConnectionPool(clock)
+    slow, other = Line(), Line()
+    slow.may_quit.clear()
+    task = asyncio.create_task(pool.run())
+    for line in (slow, other):
+        line.messages_sent = 100
+        pool.give_back("mx", line)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert (slow.ends, other.ends[0]) == ([], "quit")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert slow.ends == ["abort"]

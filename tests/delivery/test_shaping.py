@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sendryd.delivery.attempt import Attempt
+from sendryd.delivery.destinations import NoRoute
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.shapingkeeper import ShapingKeeper
 from sendryd.delivery.sites import Sites
@@ -18,7 +20,7 @@ from sendryd.policy.shaping.limits import Rate
 from sendryd.policy.shaping.rules import Rules, read_rules
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import Step
-from sendryd.store.base import QueueFilter
+from sendryd.store.base import Claim, QueueFilter
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.virtualtime import VirtualClock
@@ -82,6 +84,34 @@ async def test_a_site_gets_no_more_sessions_in_a_time_than_the_rule_says() -> No
     began = clock.monotonic()
     await asyncio.gather(*(shaper.connect("elsewhere.test") for _ in range(100)))
     assert clock.monotonic() == began
+
+
+async def test_no_attempt_begins_before_it_may_have_a_session(worlds: list[World]) -> None:
+    world, slept = new_world(worlds, 'connection_rate = "4/1m"'), [0.0]
+    deliver = world.worker.attempt
+
+    async def attempt(claim: Claim, content: bytes | None, route: NextHop | NoRoute) -> Attempt:
+        began = world.clock.monotonic()
+        await world.shaper.connect(claim.domain)
+        slept[0] += world.clock.monotonic() - began
+        return await deliver(claim, content, route)
+
+    world.worker.attempt = attempt  # type: ignore[method-assign]
+    await world.queue("d0.test", 20)
+    await world.run(200.0)
+    assert slept == [0.0]
+    assert 10 <= len(world.worker.tried) <= 16
+    assert most_in(world.worker.began, 60.0) <= 4
+
+
+async def test_a_message_that_finds_an_idle_session_waits_for_no_new_one() -> None:
+    shaper = Shaper(Sites(rules('connection_rate = "4/1m"')), VirtualClock())
+    await shaper.sessions.open("big", None, lambda: None)
+    assert [shaper.wait("big", 0.0, busy=busy) > 0 for busy in (0, 1, 2)] == [False, False, True]
+    await shaper.connect("other.test")
+    shaper.sites.note("d0.test", NextHop("d0.test", (), 25, mx=("mx.big.test",)))
+    await shaper.connect("d0.test")
+    assert [shaper.wait("big", 0.0, busy=busy) > 0 for busy in (0, 1, 2)] == [False, True, True]
 
 
 def refuse(text: str, code: int = 451) -> Verdict:

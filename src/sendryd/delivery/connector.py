@@ -1,6 +1,6 @@
 """Connections for attempts: an idle one of the pool, or a new one. Remembers which addresses were silent."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from sendryd.delivery.dialogue import Timeouts
@@ -9,7 +9,6 @@ from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.securing import TlsContexts
-from sendryd.delivery.sessions import OpenSessions
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.silence import Silences
 from sendryd.delivery.target import Target
@@ -30,7 +29,6 @@ class Connector:
     silences: Silences
     clock: Clock
     shaper: Shaper
-    sessions: OpenSessions = field(default_factory=OpenSessions)
 
     async def connect(self, target: Target, domain: str, patience: Patience, notes: AttemptNotes) -> Connection:
         """A connection to a target, for mail to a domain. What is said goes to the notes. Raises `DeliveryFault`."""
@@ -46,16 +44,16 @@ class Connector:
             return connection
         site = self.shaper.sites.site_of(domain) or domain
         limits = self.shaper.limits(site)
-        await self.sessions.open(site, limits.connections, lambda: self.pool.take_any(lambda idle: idle.site == site))
+        await self.shaper.sessions.open(site, limits.connections, lambda: self.pool.take_any(lambda idle: idle.site == site))
         try:
             connection = await self._open(target, domain, patience, session)
         except BaseException as error:
-            self.sessions.close(site)
+            self.shaper.sessions.close(site)
             if isinstance(error, DeliveryFault):
                 self.silences.note_fault(target, error, self.clock.monotonic())
             raise
         connection.site, connection.max_messages = site, limits.messages_per_connection
-        connection.on_closed = partial(self.sessions.close, site)
+        connection.on_closed = partial(self.shaper.sessions.close, site)
         self.silences.note_session(target)
         return connection
 

@@ -10,12 +10,14 @@ Limits: `PoolLimits`. Standards: RFC 5321 §4.5.3.2 (a server may close what idl
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.valuetype import valuetype
 
@@ -35,7 +37,7 @@ class Poolable(Protocol):
         """It has carried as many transactions as its server's site may get over one."""
         ...
 
-    async def quit(self) -> None:
+    def quit(self) -> Coroutine[None, None, None]:
         """Says goodbye and closes, in bounded time."""
         ...
 
@@ -55,6 +57,8 @@ class PoolLimits:
 
 
 C = TypeVar("C", bound=Poolable)
+
+log = get_logger("delivery")
 
 
 @valuetype(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class IdleConnections(Generic[C]):
 
 
 class ConnectionPool(Generic[C]):
-    """The pool as attempts see it: `take` or make one, use it, `give_back`. `run` closes what is not kept, one task for all."""
+    """The pool as attempts see it: `take` or make one, use it, `give_back`. `run` closes what is not kept, a task for each goodbye."""
 
     def __init__(self, clock: Clock, limits: PoolLimits | None = None) -> None:
         self._clock = clock
@@ -167,6 +171,7 @@ class ConnectionPool(Generic[C]):
         # When each was first given back; one that never is again is forgotten with the connection itself.
         self._opened: WeakKeyDictionary[C, float] = WeakKeyDictionary()
         self._closing: list[C] = []
+        self._goodbyes: set[asyncio.Task[None]] = set()
         self._wakeup = Wakeup()
         self._is_closed = False
         self._reused = 0
@@ -201,16 +206,24 @@ class ConnectionPool(Generic[C]):
 
     async def run(self) -> None:
         """Closes what has to be closed, until cancelled."""
-        while True:
-            await self._wakeup.wait(TICK)
-            self._close_later(self._idle.expire(self._clock.monotonic()))
-            await self._quit_all()
+        try:
+            while True:
+                await self._wakeup.wait(TICK)
+                self._close_later(self._idle.expire(self._clock.monotonic()))
+                self._say_goodbyes()
+        finally:
+            await self._cut_off()
 
     async def aclose(self) -> None:
         """Closes everything that is idle; what is given back later is closed at once."""
         self._is_closed = True
         self._close_later(self._idle.clear())
-        await self._quit_all()
+        self._say_goodbyes()
+        try:
+            while self._goodbyes:
+                await asyncio.wait(self._goodbyes)
+        finally:
+            await self._cut_off()
 
     def statistics(self) -> Mapping[str, float]:
         """Figures for the metrics."""
@@ -225,12 +238,22 @@ class ConnectionPool(Generic[C]):
                 self._closing.append(connection)
                 self._wakeup.set()
 
-    async def _quit_all(self) -> None:
+    def _say_goodbyes(self) -> None:
+        """Each by a task of its own: a server that is slow to answer keeps no other connection open."""
         closing, self._closing = self._closing, []
-        try:
-            async with asyncio.TaskGroup() as group:
-                for connection in closing:
-                    group.create_task(connection.quit())
-        finally:  # those whose goodbye was cancelled before it began
-            for connection in closing:
-                connection.abort()
+        for connection in closing:
+            task = asyncio.get_running_loop().create_task(connection.quit())
+            self._goodbyes.add(task)
+            task.add_done_callback(partial(self._end_goodbye, connection))
+
+    def _end_goodbye(self, connection: C, task: asyncio.Task[None]) -> None:
+        self._goodbyes.discard(task)
+        connection.abort()  # also one whose goodbye was cancelled before it began
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("goodbye_failed", exc_info=error)
+
+    async def _cut_off(self) -> None:
+        for task in self._goodbyes:
+            task.cancel()
+        if self._goodbyes:
+            await asyncio.wait(self._goodbyes)

@@ -220,7 +220,7 @@ class Scheduler:
                     return
                 self._look_ups.begin_beside(state)
                 continue
-            if (pause := self._shaper.wait(key, now)) > 0:
+            if (pause := self._shaper.wait(key, now, busy=state.busy)) > 0:
                 self._timers.wake(state, pause)
                 return
             if not most:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from sendryd.delivery.sessions import OpenSessions
 from sendryd.delivery.sites import Sites
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.shaping.effects import Effect, Matches, make_effect
@@ -52,6 +53,7 @@ class Shaper:
         self._paces: OrderedDict[str, _Pace] = OrderedDict()
         self._matches: OrderedDict[tuple[str, str], Matches] = OrderedDict()
         self._effects: dict[str, dict[str, Effect]] = {}  # by site and rule
+        self.sessions = OpenSessions()
         self.has_news = False  # effects that the store does not know
 
     def __repr__(self) -> str:
@@ -70,10 +72,16 @@ class Shaper:
             found = found.within(effect.at(now, usual))
         return found
 
-    def wait(self, site: str, now: float) -> float:
-        """Seconds until the next message may go to a site; 0: now."""
+    def wait(self, site: str, now: float, *, busy: int = 0) -> float:
+        """Seconds until the next message may go to a site, beside attempts that are under way; 0: now. Without an idle session it needs a new one."""
         pace = self._pace(site, now)
-        return pace.messages.wait(now) if pace is not None and pace.messages is not None else 0.0
+        if pace is None:
+            return 0.0
+        pause = pace.messages.wait(now) if pace.messages is not None else 0.0
+        opened = self.sessions.count(site)
+        if pace.connections is not None and opened <= busy:
+            pause = max(pause, pace.connections.wait(now, ahead=busy - opened))
+        return pause
 
     def take(self, site: str, now: float) -> None:
         """A message goes to a site."""
@@ -82,7 +90,7 @@ class Shaper:
             pace.messages.take(now)
 
     async def connect(self, domain: str) -> None:
-        """Waits until a session with the servers of a domain may begin."""
+        """Waits until a session with the servers of a domain may begin. An attempt begins when it may (`wait`), so that is seldom long."""
         now = self._clock.monotonic()
         pace = self._pace(self.sites.site_of(domain) or domain, now)
         if pace is None or pace.connections is None:

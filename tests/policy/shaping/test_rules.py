@@ -103,6 +103,11 @@ def test_an_operators_file_overrides_fields_and_adds_providers() -> None:
         ("[provider.big]\nreply = 'x'", "provider.big.reply: begin each of its rules with [[provider.big.reply]]"),
         ("[[provider.big.reply]]\nsuspend = true", "provider.big.reply 1.match: write a regular expression of 1 to 200 characters"),
         ("[[provider.big.reply]]\nmatch = '('\nsuspend = true", "provider.big.reply 1.match: it is not a regular expression: "),
+        (
+            "[[provider.big.reply]]\nmatch = 'a{99999999999999}'\nsuspend = true",
+            "provider.big.reply 1.match: it is not a regular expression: ",
+        ),
+        ("[default]\ntls = ['required']", "default.tls: write required or opportunistic"),
         ("[[provider.big.reply]]\nmatch = 'x'\nfor = '1m'", "provider.big.reply 1: give it either suspend = true or limits"),
         ("[[provider.big.reply]]\nmatch = 'x'\nsuspend = true", "provider.big.reply 1.for: write a duration as 90s, 30m or 2h"),
         ("[[provider.big.reply]]\nmatch = 'x'\nsuspend = 'y'\nfor = '1m'", "provider.big.reply 1.suspend: write true or false"),

@@ -23,15 +23,15 @@ class Gate:
         self._tolerance = (burst - 1) * self._interval
         self._next = 0.0  # the theoretical arrival time of the next one
 
-    def wait(self, now: float) -> float:
-        """Seconds until the next one may come; 0: now.
+    def wait(self, now: float, *, ahead: int = 0) -> float:
+        """Seconds until the next one may come, after those that are ahead of it; 0: now.
 
         >>> gate = Gate(Rate(2, 1.0), has_bursts=False)
         >>> gate.take(10.0)
         >>> round(gate.wait(10.0), 2), gate.wait(11.0)
         (0.56, 0.0)
         """
-        return max(0.0, self._next - self._tolerance - now)
+        return max(0.0, (max(now, self._next) if ahead else self._next) + ahead * self._interval - self._tolerance - now)
 
     def take(self, now: float) -> None:
         """One comes."""

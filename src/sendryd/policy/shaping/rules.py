@@ -149,7 +149,7 @@ def _read_reply(name: str, number: int, given: object) -> ReplyRule:
         raise RulesInvalid(f"{path}.match: write a regular expression of 1 to {_MAX_PATTERN} characters")
     try:
         pattern = re.compile(text, re.IGNORECASE)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise RulesInvalid(f"{path}.match: it is not a regular expression: {error}") from None
     suspends = fields.get("suspend", False)
     if not isinstance(suspends, bool):
@@ -166,7 +166,7 @@ def _read_reply(name: str, number: int, given: object) -> ReplyRule:
 
 def _read_limits(path: str, given: Mapping[str, Any]) -> Limits:
     tls = given.get("tls")
-    if tls not in {None, "required", "opportunistic"}:
+    if tls is not None and tls not in ("required", "opportunistic"):
         raise RulesInvalid(f"{path}.tls: write required or opportunistic")
     return Limits(
         connections=_read_number(f"{path}.connections", given["connections"], _MOST_CONNECTIONS) if "connections" in given else None,
