@@ -41,6 +41,7 @@ class CountingWorker:
         self._store, self._clock = store, clock
         self.unrecorded = self.damaged = 0
         self.signal = Signal.GOOD
+        self.seconds = 1.0  # of each attempt
         self.failing: set[str] = set()  # domains whose servers cannot be reached
         self.verdict: Verdict | None = None  # what the server says instead
         self.tried: list[str] = []
@@ -56,7 +57,7 @@ class CountingWorker:
         self.began.append(self._clock.monotonic())
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        await self._clock.sleep(1.0)
+        await self._clock.sleep(self.seconds)
         self.at_once -= 1
         self.tried.append(claim.domain)
         attempt = Attempt(claim, AttemptNotes(NOW, lambda: 0.0), Signal.BAD if claim.domain in self.failing else self.signal)
@@ -82,6 +83,7 @@ class MxRecords:
         self._clock = clock
         self._found: dict[str, float] = {}
         self.mx: dict[str, tuple[str, ...]] = {}
+        self.memory = 5.0  # seconds that an answer is known
         self.problems: dict[str, NoRoute] = {}  # of domains to which no mail can be sent
         self.slow: dict[str, float] = {}  # seconds that the look-up of a domain takes
         self.looked_up: list[str] = []
@@ -95,7 +97,7 @@ class MxRecords:
         await self._clock.sleep(self.slow.get(domain, 0.1))
         if domain in self.problems or domain not in self.mx:
             return self.problems.get(domain, SILENT)
-        self._found[domain] = self._clock.monotonic() + 5.0
+        self._found[domain] = self._clock.monotonic() + self.memory
         return self._route(domain)
 
     def _route(self, domain: str) -> NextHop:

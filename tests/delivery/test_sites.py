@@ -179,6 +179,20 @@ async def test_slow_look_ups_of_some_domains_keep_no_other_one_waiting(world: Wo
     assert world.worker.tried.count("good.test") >= 6
 
 
+async def test_mail_of_another_account_waits_behind_no_backlog_to_many_domains(world: World) -> None:
+    world.worker.seconds, world.dns.memory = 30.0, 1000.0
+    for number in range(900):
+        world.dns.mx[f"d{number}.test"] = (f"mx.d{number}.test",)
+        await world.queue(f"d{number}.test")
+        if not number % 15:
+            await world.run(1.0)
+    world.dns.mx["new.test"] = ("mx.new.test",)
+    await world.queue("new.test", 1, OTHER)
+    await world.run(40.0)
+    assert "new.test" in world.worker.tried
+    assert len(world.worker.tried) < 750
+
+
 async def test_a_person_pauses_a_site_by_its_name_and_a_domain_by_its_own(world: World) -> None:
     for domain in ("one.test", "two.test"):
         world.dns.mx[domain] = ("mx.big.test",)

@@ -5,13 +5,14 @@ keep a place for as long as the time-outs allow. All cold destinations together 
 part of that, so that a list of a thousand silent domains leaves places for other mail. A warm destination may stall no less, in the middle of
 what was a good day, and each attempt that waits at the final dot keeps its place for minutes: the last places go only to lanes that have no
 attempt under way. Lanes that find no place wait in line, warm and cold ones apart, and those without an attempt apart from the others; a place
-that becomes free goes to the lines in turn, and in each line to the lane that has waited longest. A lane starts one attempt in its turn, then
-joins a line at its end.
+that becomes free goes to the lines in turn, and in each line to the accounts and classes of mail in turn (`delivery.lines`). A lane starts one attempt
+in its turn, then joins a line at its end.
 """
 
 from collections import OrderedDict
 from typing import Final
 
+from sendryd.delivery.lines import EVERYBODY, Line, Turn
 from sendryd.model.ids import MessageId
 
 MAX_ATTEMPTS: Final = 500  # under way at once; each holds a socket
@@ -31,11 +32,11 @@ class Places:
         self.cold = 0  # of them by cold destinations
         self._warm_until: OrderedDict[str, float] = OrderedDict()
         # By whether the lane is cold, and whether it is idle: has no attempt under way. In the order of their turns.
-        self._lines: OrderedDict[tuple[bool, bool], OrderedDict[str, None]] = OrderedDict(
-            ((is_cold, is_idle), OrderedDict()) for is_idle in (True, False) for is_cold in (False, True)
+        self._lines: OrderedDict[tuple[bool, bool], Line] = OrderedDict(
+            ((is_cold, is_idle), Line()) for is_idle in (True, False) for is_cold in (False, True)
         )
         self._of_message: dict[MessageId, int] = {}  # cold places by message
-        self._behind: dict[MessageId, OrderedDict[str, None]] = {}  # lanes whose next message has all the cold places it may have
+        self._behind: dict[MessageId, OrderedDict[str, Turn]] = {}  # lanes whose next message has all the cold places it may have
 
     def __repr__(self) -> str:
         return f"<Places {self.busy} taken, {self.cold} cold, {self.waiting} lanes wait>"
@@ -64,13 +65,13 @@ class Places:
         """Attempts at once to one cold destination, by its failures in a row."""
         return 1 if failures or self.cold >= MAX_COLD // 2 else COLD_ATTEMPTS
 
-    def take(self, key: str, message_id: MessageId, *, is_cold: bool, is_idle: bool) -> bool:
+    def take(self, key: str, message_id: MessageId, *, is_cold: bool, is_idle: bool, turn: Turn = EVERYBODY) -> bool:
         """Takes a place for an attempt. False: there is none, and the lane waits in line. `is_idle`: it has no other attempt under way."""
         if is_cold and self._of_message.get(message_id, 0) >= COLD_PER_MESSAGE:
-            self._behind.setdefault(message_id, OrderedDict())[key] = None
+            self._behind.setdefault(message_id, OrderedDict())[key] = turn
             return False
         if not self._has_room(is_cold=is_cold, is_idle=is_idle):
-            self.wait(key, is_cold=is_cold, is_idle=is_idle)
+            self.wait(key, is_cold=is_cold, is_idle=is_idle, turn=turn)
             return False
         self.busy += 1
         if is_cold:
@@ -78,13 +79,13 @@ class Places:
             self._of_message[message_id] = self._of_message.get(message_id, 0) + 1
         return True
 
-    def wait(self, key: str, *, is_cold: bool, is_idle: bool) -> None:
-        """Puts a lane at the end of its line, unless it is in it."""
+    def wait(self, key: str, *, is_cold: bool, is_idle: bool, turn: Turn = EVERYBODY) -> None:
+        """Puts a lane at the end of its line, unless it is in it. `turn`: whose mail is next in it."""
         for which, line in self._lines.items():
             if which == (is_cold, is_idle):
-                line.setdefault(key)
+                line.put(key, turn)
             else:
-                line.pop(key, None)
+                line.remove(key)
 
     def give_back(self, message_id: MessageId, *, is_cold: bool) -> None:
         """Ends the use of a place."""
@@ -97,7 +98,8 @@ class Places:
             self._of_message[message_id] = left
         behind = self._behind.get(message_id)
         while behind:
-            self.wait(behind.popitem(last=False)[0], is_cold=True, is_idle=True)  # if it is not, it changes lines in its turn
+            key, turn = behind.popitem(last=False)
+            self.wait(key, is_cold=True, is_idle=True, turn=turn)  # if it is not, it changes lines in its turn
             if left:
                 break
         if behind is not None and not behind:
@@ -111,7 +113,7 @@ class Places:
             is_cold, is_idle = which
             if line and self._has_room(is_cold=is_cold, is_idle=is_idle):
                 self._lines.move_to_end(which)
-                return line.popitem(last=False)[0]
+                return line.take()
         return None
 
     def _has_room(self, *, is_cold: bool, is_idle: bool) -> bool:

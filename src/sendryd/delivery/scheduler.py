@@ -223,10 +223,11 @@ class Scheduler:
             if (pause := self._shaper.wait(key, now, busy=state.busy)) > 0:
                 self._timers.wake(state, pause)
                 return
+            turn = claim.message.account_id, claim.priority
             if not most:
-                self._places.wait(key, is_cold=is_cold, is_idle=not state.busy)
+                self._places.wait(key, is_cold=is_cold, is_idle=not state.busy, turn=turn)
                 return
-            if not self._places.take(key, claim.message.id, is_cold=is_cold, is_idle=not state.busy):
+            if not self._places.take(key, claim.message.id, is_cold=is_cold, is_idle=not state.busy, turn=turn):
                 return
             most -= 1
             claim, held = self._lanes.dequeue(state)
