@@ -156,18 +156,22 @@ async def test_a_success_that_was_under_way_ends_no_suspension_by_a_rule(worlds:
     assert "d2.test" not in world.worker.tried
 
 
-async def test_a_person_ends_a_suspension_by_a_rule(worlds: list[World]) -> None:
+async def test_a_person_who_wants_a_suspended_site_tried_gets_a_probe(worlds: list[World]) -> None:
     world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
     world.worker.verdict = refuse("4.7.0 [TSS04] deferred")
     await world.queue("d0.test", 1)
     await world.run(10.0)
     world.worker.verdict = None
-    await world.queue("d1.test", 1)
+    await world.queue("d1.test", 5)
     await world.run(10.0)
     assert "d1.test" not in world.worker.tried
-    await world.store.retry(QueueFilter(domain="d1.test"), world.clock.now())
-    await world.run(10.0)
-    assert "d1.test" in world.worker.tried
+    for tried in (1, 2):
+        await world.store.retry(QueueFilter(domain="d1.test"), world.clock.now())
+        await world.run(60.0)
+        assert world.worker.tried.count("d1.test") == tried
+    assert world.shaper.suspension("big") > 3600.0
+    await world.run(7200.0)
+    assert world.worker.tried.count("d1.test") == 5
 
 
 async def test_as_many_matches_in_an_hour_as_the_rule_says_bring_a_limit_that_goes_back(worlds: list[World]) -> None:

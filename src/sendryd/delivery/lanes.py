@@ -266,7 +266,7 @@ class Lanes:
         """What an attempt for a domain tells of the next hop: `hosts` spoke to us, or failed. Returns the lane of which it tells."""
         now = self._clock.monotonic()
         if signal is Signal.GOOD:
-            state.lane = self._suspend_by_replies(state.key, note_success(state.lane))
+            state.lane = note_success(state.lane)
             self._places.note_success(state.key, now)
             if self._sites.is_provider(state.key):
                 self._good_hosts.note_success(state.key, hosts, now)
@@ -275,6 +275,7 @@ class Lanes:
                 state = self._set_apart(state, domain, now)
             if not state.lane.is_suspended(now):  # by another attempt of the same moment
                 self._suspend(state, note_failure(state.lane, now=now, delays=self._delays), now)
+        state.lane = self._suspend_by_replies(state.key, state.lane)
         return state
 
     def _set_apart(self, state: LaneState, domain: str, now: float) -> LaneState:
@@ -314,13 +315,14 @@ class Lanes:
             log.warning("lane_suspended", next_hop=state.key, seconds=round((lane.suspended_until or now) - now, 1))
 
     def end_suspensions(self, domains: Iterable[str]) -> None:
-        """Ends those of lanes that an operator wants tried."""
+        """Ends those of lanes that somebody wants tried. One that replies have brought allows a probe, and goes on after it."""
         now = self._clock.monotonic()
         for key in self.keys(domains):
-            state = self._lanes.get(key)
-            self._shaper.end_suspensions(key)
+            is_ruled = self._shaper.suspension(key) > 0
+            state = self.open(key) if is_ruled else self._lanes.get(key)
             if state is not None and state.lane.is_suspended(now):
-                state.lane = replace(state.lane, suspended_until=None)
+                suspensions = max(state.lane.suspensions, 1) if is_ruled else state.lane.suspensions
+                state.lane = replace(state.lane, suspended_until=None, suspensions=suspensions)
                 log.info("suspension_ended", next_hop=key)
 
     def note_stalls(self) -> None:

@@ -9,7 +9,7 @@ Accepted messages come with their content in memory as long as there is room.
 Every attempt needs one of the places of `delivery.places`. The look-up of its destination comes first and needs none (`delivery.lookups`);
 when DNS gives no answer, one message is deferred and the domain suspended.
 An attempt gives its place in the lane to the next one while its outcome is being stored. A destination whose attempts stall counts as one without
-success until one succeeds. An operator's `queue retry` or `queue release` ends the suspension of a lane.
+success until one succeeds. `queue retry` and `queue release` end the suspension of a lane; one by replies allows one message.
 When things fail: while outcomes cannot be stored nothing is claimed or taken from the door, and no attempt takes the place of one that waits
 for that. An orderly stop returns the leases of the attempts that it cuts off.
 Limits: attempts in all (`delivery.places`), waiting claims of a lane and of all of them, octets of content held.

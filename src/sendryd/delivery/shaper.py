@@ -144,15 +144,6 @@ class Shaper:
         self.has_news = self.has_news or bool(brought)
         return brought
 
-    def end_suspensions(self, site: str) -> None:
-        """A person wants the site tried at once."""
-        effects = self._effects.get(site, {})
-        for name in [name for name, each in effects.items() if each.suspends]:
-            del effects[name]
-            self.has_news = True
-        if not effects:
-            self._effects.pop(site, None)
-
     def effects_of(self, site: str) -> list[Effect]:
         """The effects in force for a site."""
         return list(self._effects.get(site, {}).values())
