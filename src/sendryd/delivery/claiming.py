@@ -2,7 +2,8 @@
 
 Reads and writes: `claim_deliveries`, the pauses and limits of destinations, suspended accounts, the requests of operators to try a next hop at once.
 Strategy: oldest due first; a domain that is busy or suspended is stepped over, so it cannot hold up the others. Where many claims wait, each domain
-has few claimed at once, so that all domains come into the line soon.
+has few claimed at once, so that all domains come into the line soon. An account and class of mail that has its share of the claims in memory is
+stepped over (`delivery.crowd`).
 When things fail: while outcomes cannot be stored nothing is claimed.
 Limits: claims in memory, deliveries claimed at once.
 """
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from sendryd.delivery.accountstops import AccountStops, StopStore
+from sendryd.delivery.crowd import MANY_WAITING, MAX_WAITING
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.lanes import WAITING_FACTOR, Lanes
 from sendryd.delivery.leases import HeldLeases
@@ -22,8 +24,6 @@ from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import Claim, NextHopStore
 from sendryd.store.errors import StoreError
 
-MAX_WAITING: Final = 20_000  # claims in memory, waiting for a look-up or a place; 40 MB. The database keeps the others
-MANY_WAITING: Final = 1_000  # claims; from here on each domain has few claimed at once
 FEW_OF_EACH: Final = 4
 CLAIM_LIMIT: Final = 200  # deliveries claimed at once
 POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
@@ -124,7 +124,13 @@ class Claimer:
         lease = self._leases.take()
         try:
             claims = await self._store.claim_deliveries(
-                now=self._clock.now(), settled=self._clock.settled(), lease=lease, limit=room, busy=busy, per_domain=self._per_domain(room)
+                now=self._clock.now(),
+                settled=self._clock.settled(),
+                lease=lease,
+                limit=room,
+                busy=busy,
+                per_domain=self._per_domain(room),
+                served=self._lanes.crowd.served(),
             )
         finally:
             self._leases.settle(lease)
@@ -145,7 +151,7 @@ class Claimer:
         return bool(claims)
 
     def _room(self) -> int:
-        room = min(CLAIM_LIMIT, MAX_WAITING - self._lanes.waiting)
+        room = min(CLAIM_LIMIT, MAX_WAITING - self._lanes.crowd.total)
         if self._has_smart_host:
             state = self._lanes.find(ANY_DOMAIN)
             lane = state.lane if state else new_lane(is_smart_host=True)
@@ -155,7 +161,7 @@ class Claimer:
     def _per_domain(self, room: int) -> int:
         if self._has_smart_host:
             return room
-        return FEW_OF_EACH if self._lanes.waiting >= MANY_WAITING else WAITING_FACTOR * new_lane(is_smart_host=False).limit
+        return FEW_OF_EACH if self._lanes.crowd.total >= MANY_WAITING else WAITING_FACTOR * new_lane(is_smart_host=False).limit
 
     async def _time_to_wait(self) -> float:
         due = await self._store.due_at()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from sendryd.delivery.crowd import Crowd
 from sendryd.delivery.goodhosts import GoodHosts
 from sendryd.delivery.lanestate import Held, LaneState, claim_key, take_out
 from sendryd.delivery.places import Places
@@ -51,7 +52,7 @@ class Lanes:
         self._delays = delays
         self._has_smart_host = has_smart_host
         self._lanes: dict[str, LaneState] = {}
-        self.waiting = 0  # claims in all lanes that wait to be started
+        self.crowd = Crowd()  # claims in all lanes that wait to be started
         self.paused: frozenset[str] = frozenset()  # domains that a person has paused; `ANY_DOMAIN`: all
         self.suspended: frozenset[AccountId] = frozenset()  # accounts whose mail is held
         self.caps: Mapping[str, int] = {}  # the most sessions at once that a person allows, by domain
@@ -144,7 +145,7 @@ class Lanes:
         self._know(state, claim.domain, self._clock.monotonic())
         message = claim.message
         state.waiting.put(message.account_id, claim.priority, cost_of(message.size), (claim, held))
-        self.waiting += 1
+        self.crowd.note(claim, 1)
 
     def _know(self, state: LaneState, domain: str, now: float) -> None:
         """The lane has mail of the domain, here or in the database."""
@@ -156,8 +157,9 @@ class Lanes:
     def set_aside(self, state: LaneState) -> tuple[Claim, Held | None]:
         """Takes the claim whose turn it is out of its line until `put_back`."""
         state.beside += 1
-        self.waiting += 1
-        return self.dequeue(state)
+        claim, held = self.dequeue(state)
+        self.crowd.note(claim, 1)
+        return claim, held
 
     def put_back(self, state: LaneState, claim: Claim, held: Held | None) -> None:
         """Puts a claim before all that wait: it has had its turn."""
@@ -166,8 +168,9 @@ class Lanes:
 
     def dequeue(self, state: LaneState) -> tuple[Claim, Held | None]:
         """Takes the claim whose turn it is."""
-        self.waiting -= 1
-        return state.ready.pop(0) if state.ready else state.waiting.take()
+        claim, held = state.ready.pop(0) if state.ready else state.waiting.take()
+        self.crowd.note(claim, -1)
+        return claim, held
 
     def dequeue_of(self, state: LaneState, domain: str, most: int) -> list[tuple[Claim, Held | None]]:
         """Takes claims of a domain as long as it is their turn, `most` of them at the most; `ANY_DOMAIN`: of all."""
@@ -181,7 +184,11 @@ class Lanes:
         taken = []
         for state in self._lanes.values():
             taken += take_out(state, self.is_stopped)
-        self.waiting -= len(taken)
+        return self._taken(taken)
+
+    def _taken(self, taken: list[tuple[Claim, Held | None]]) -> list[tuple[Claim, Held | None]]:
+        for claim, _ in taken:
+            self.crowd.note(claim, -1)
         return taken
 
     # The sites of domains.
@@ -207,9 +214,7 @@ class Lanes:
         """Moves waiting claims to the lanes where their domains belong."""
         if self._has_smart_host:
             return
-        moved = take_out(state, is_wanted)
-        self.waiting -= len(moved)
-        for claim, held in moved:
+        for claim, held in self._taken(take_out(state, is_wanted)):
             state.domains.pop(claim.domain, None)
             self._put(self.open(self.key_of(claim.domain)), claim, held)
 
@@ -221,9 +226,7 @@ class Lanes:
     def take_excess(self, state: LaneState) -> list[tuple[Claim, Held | None]]:
         """Takes out what is more than twice what the lane may have: many domains have joined it. What the database keeps is stepped over."""
         excess = state.load - 2 * self.most_waiting(state, self._clock.monotonic())
-        taken = [state.waiting.take_last() for _ in range(min(excess, state.waiting.waiting))]
-        self.waiting -= len(taken)
-        return taken
+        return self._taken([state.waiting.take_last() for _ in range(min(excess, state.waiting.waiting))])
 
     def has_room(self, claim: Claim) -> bool:
         """Whether a claim from the database may wait in the lane of its site. If not, its domain is stepped over from now on."""

@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from sendryd.delivery.claiming import MAX_WAITING, Claimer, QueueOfNextHops
+from sendryd.delivery.claiming import Claimer, QueueOfNextHops
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.laneboard import LaneBoard
@@ -125,7 +125,7 @@ class Scheduler:
             "cold_attempts": self._places.cold,
             "lanes_without_place": self._places.waiting,
             "look_ups": len(self._look_ups),
-            "waiting": self._lanes.waiting,
+            "waiting": self._lanes.crowd.total,
             "held_octets": self._memory.taken,
             "claimed": self._claimer.claimed,
             "handed_over": self.handed_over,
@@ -148,7 +148,7 @@ class Scheduler:
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)
         for key in keys:
-            if self._lanes.waiting >= MAX_WAITING and self._lanes.is_cold(key, now):
+            if self._lanes.is_cold(key, now) and not self._lanes.crowd.has_room((account_id, priority)):
                 return None
             state = self._lanes.find(key)
             if state is not None and self._lanes.is_full(state, now) and not self._lanes.has_turn(state, account_id, priority, now):

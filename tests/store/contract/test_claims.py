@@ -141,3 +141,19 @@ async def test_a_claim_that_was_cut_off_loses_nothing(store: MailStore, samples:
     await asyncio.wait([task])
     await store.return_dead_leases(Owner(node="local", boot=8), now=later, pause=pause_after_crash)
     assert len(await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9)) == 1
+
+
+async def test_accounts_and_classes_that_are_served_are_left_out(store: MailStore, samples: Samples) -> None:
+    bulk, code = MessageClass.BULK, MessageClass.OTP
+    for number in range(3):
+        for account, priority in ((1, bulk), (1, code), (2, bulk)):
+            recipient = f"u@d{number}.test"
+            await store.accept(samples.message([recipient], account_id=AccountId(account), priority=priority, created_at=NOW))
+    served = frozenset({(AccountId(1), bulk)})
+    claims: list[Claim] = []
+    for _ in range(9):  # some domains have their turn in the next look
+        claims += await store.claim_deliveries(now=LATER, lease=samples.lease(), limit=2, busy=frozenset(), per_domain=1, served=served)
+    assert sorted((each.message.account_id, each.priority) for each in claims) == sorted([(1, code), (2, bulk)] * 3)
+    later = LATER + timedelta(minutes=1)
+    left = await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9)
+    assert [(each.message.account_id, each.priority) for each in left] == [(1, bulk)] * 3

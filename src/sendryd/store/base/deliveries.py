@@ -81,11 +81,20 @@ class DeliveryStore(Protocol):
     """The operations of the delivery engine."""
 
     async def claim_deliveries(
-        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int, settled: datetime | None = None
+        self,
+        *,
+        now: datetime,
+        lease: Lease,
+        limit: int,
+        busy: frozenset[str],
+        per_domain: int,
+        settled: datetime | None = None,
+        served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
     ) -> list[Claim]:
         """Leases up to `limit` due deliveries of live messages, oldest due first, at most `per_domain` of one domain and none of the busy domains,
         and returns them by message and domain. Waiting deliveries of busy domains never hide those of other domains. Untried deliveries of
-        scheduled messages must be due by `settled`, by default now.
+        scheduled messages must be due by `settled`, by default now. Those of accounts and classes that are `served` are left out; once they are so no
+        more, it may take a minute until all of them are seen again.
         """
         ...
 

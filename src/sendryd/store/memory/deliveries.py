@@ -8,7 +8,7 @@ from typing import Final
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NO_DOMAIN, DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import DeliveryId, MessageId
+from sendryd.model.ids import AccountId, DeliveryId, MessageId
 from sendryd.model.message import MessageClass
 from sendryd.policy.fairness import FairQueue, cost_of
 from sendryd.store.base import (
@@ -34,10 +34,19 @@ class MemoryDeliveries(MemoryMail):
     """`DeliveryStore`."""
 
     async def claim_deliveries(
-        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int, settled: datetime | None = None
+        self,
+        *,
+        now: datetime,
+        lease: Lease,
+        limit: int,
+        busy: frozenset[str],
+        per_domain: int,
+        settled: datetime | None = None,
+        served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
     ) -> list[Claim]:
         due = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.due_at <= now]
         due = [each for each in due if each.message.mode is KeyMode.LIVE and each.new.domain not in busy]
+        due = [each for each in due if (each.message.account_id, each.priority) not in served]
         due = [each for each in due if each.attempts or each.message.scheduled_at is None or each.due_at <= (settled or now)]
         taken: dict[str, int] = {}
         groups: dict[tuple[MessageId, str], list[Delivery]] = {}

@@ -10,7 +10,7 @@ present. In addition the scan restarts from the beginning every minute.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import Final
 
@@ -52,7 +52,15 @@ class DueScan:
         """Restarts the scan from the beginning: deliveries of unknown domains were queued, perhaps with old due times."""
         self._began_at = -RESTART_INTERVAL
 
-    def begin(self, moment: int, limit: int, busy: frozenset[str], per_domain: int, settled: int | None = None) -> "Look":
+    def begin(
+        self,
+        moment: int,
+        limit: int,
+        busy: frozenset[str],
+        per_domain: int,
+        settled: int | None = None,
+        served: Collection[tuple[int, str]] = frozenset(),
+    ) -> "Look":
         """Begins a look at the queue for at most `limit` deliveries. Call `finish` with it once they are claimed; a look that is not finished has
         no effect.
         """
@@ -69,6 +77,7 @@ class DueScan:
             limit,
             busy,
             per_domain,
+            served,
             position=self._position,
             left_behind=dict(self._left_behind),
             turns=self._turns,
@@ -95,6 +104,7 @@ class Look:
         limit: int,
         busy: frozenset[str],
         per_domain: int,
+        served: Collection[tuple[int, str]],
         *,
         position: Position,
         left_behind: dict[str, None],
@@ -111,6 +121,7 @@ class Look:
         self._limit = limit
         self._busy = busy
         self._per_domain = per_domain
+        self._served = served
         self._chosen: dict[int, None] = {}
         self._shares: dict[str, int] = {}
 
@@ -151,7 +162,9 @@ class Look:
         heads: list[tuple[int, str, int, list[tuple[int, int]]]] = []
         for domain in domains:
             del self.left_behind[domain]
-            search = Search(domain=domain, moment=self._moment, until=until, settled=self._settled, limit=self._per_domain)
+            search = Search(
+                domain=domain, moment=self._moment, until=until, settled=self._settled, limit=self._per_domain, served=self._served
+            )
             choice = choose_in_turn(connection, search, self._known_turns.get(domain, NO_TURNS), self._sizes)
             if choice.has_more:
                 self.left_behind[domain] = None
@@ -176,6 +189,7 @@ class Look:
         """Continues from the position until enough is chosen, or to the end."""
         sizes, moment, position, stepped_over = self._sizes, self._moment, self.position, set(self._busy)
         self.left_behind.update(dict.fromkeys(self._busy))
+        served = to_json([list(each) for each in self._served])
         while not self._is_full():
             start = {"moment": moment, "after_due_at": position[0], "after_domain": position[1], "after_id": position[2]}
             values = {
@@ -184,6 +198,7 @@ class Look:
                 "busy": to_json(sorted(stepped_over)),
                 "window": sizes.due_window,
                 "settled": self._settled,
+                "served": served,
             }
             passed, is_cut = 0, False
             # By position, and only as many as needed: making a row a mapping costs more than all other work on it.

@@ -11,6 +11,7 @@ import apsw
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DeliveryId, MessageId
+from sendryd.model.message import MessageClass
 from sendryd.store.base import (
     Capture,
     Claim,
@@ -49,7 +50,15 @@ class Deliveries:
     _claiming: asyncio.Lock  # two concurrent scans would choose the same deliveries
 
     async def claim_deliveries(
-        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int, settled: datetime | None = None
+        self,
+        *,
+        now: datetime,
+        lease: Lease,
+        limit: int,
+        busy: frozenset[str],
+        per_domain: int,
+        settled: datetime | None = None,
+        served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
     ) -> list[Claim]:
         moment = to_ms(now)
         if limit <= 0 or per_domain <= 0:
@@ -62,7 +71,7 @@ class Deliveries:
             return []
         if first > moment:
             return []
-        begin = partial(self._scan.begin, moment, limit, busy, per_domain, to_ms(settled or now))
+        begin = partial(self._scan.begin, moment, limit, busy, per_domain, to_ms(settled or now), served)
         async with self._claiming:
             try:
                 return await self._claim(lease, begin(), moment)

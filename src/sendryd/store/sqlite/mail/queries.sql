@@ -74,8 +74,8 @@ FROM (
 WHERE signing_domain_id IS NOT NULL GROUP BY signing_domain_id;
 
 -- name: list_due
--- Due deliveries after a position of the index, oldest due first, without those of busy domains, of test mail, and of untried scheduled mail
--- that is not due by the settled time. Passes at most `step` deliveries.
+-- Due deliveries after a position of the index, oldest due first, without those of busy domains, of accounts and classes that are served, of test
+-- mail, and of untried scheduled mail that is not due by the settled time. Passes at most `step` deliveries.
 SELECT due.id, due.domain, due.due_at
 FROM (
     SELECT id, domain, due_at FROM delivery INDEXED BY delivery_due
@@ -85,7 +85,8 @@ FROM (
 WHERE due.domain NOT IN (SELECT value FROM json_each(:busy))
   AND EXISTS (SELECT 1 FROM delivery LEFT JOIN message ON message.id = delivery.message_id
               WHERE delivery.id = due.id AND message.mode IS NOT 'test'
-              AND (due.due_at <= :settled OR message.scheduled_at IS NULL OR delivery.attempts > 0))
+              AND (due.due_at <= :settled OR message.scheduled_at IS NULL OR delivery.attempts > 0)
+              AND (delivery.account_id, delivery.class) NOT IN (SELECT value ->> 0, value ->> 1 FROM json_each(:served)))
 LIMIT :window;
 
 -- name: due_position

@@ -4,6 +4,7 @@ The index has the deliveries of a domain by account, class and due time. One ste
 their number and not on how much of each is waiting. A look considers `due_turns` of them; the next look goes on with the others.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,13 +50,14 @@ class Search:
     until: int  # the position of the scan: what is due later is left to it, unless several accounts or classes wait
     settled: int
     limit: int
+    served: Collection[tuple[int, str]] = ()  # accounts and classes that are left out
 
 
 def choose_in_turn(connection: apsw.Connection, search: Search, before: TurnsOfDomain, sizes: Sizes) -> Choice:
     """Up to `limit` due deliveries of a domain."""
     places, is_cut = _find_places(connection, search, before.after, sizes.due_turns)
     after = places[-1][0] if places and is_cut else _FIRST
-    due = [place for place, due_at in places if due_at <= search.moment]
+    due = [place for place, due_at in places if due_at <= search.moment and place not in search.served]
     is_alone = len(due) == 1 and not is_cut
     until = search.until if is_alone else search.moment
     most = search.limit if len(due) <= FEW else min(search.limit, 2 * search.limit // len(due) + 1)
