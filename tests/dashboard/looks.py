@@ -8,7 +8,7 @@ AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]  # the rules to which light and dark make a difference
 SLOW = [*COLOURS, "target-size"]  # the rules that look at where each element is and at what lies beneath it
-RUN_AXE = """([where, asked]) => axe.run(where ? {include: where.map((each) => [each])} : document,
+RUN_AXE = """([where, asked]) => where && !document.querySelector(where[0]) ? [] : axe.run(where ? {include: where.map((each) => [each])} : document,
     {...asked, iframes: false, resultTypes: ["violations"]}).then((found) => found.violations.flatMap((each) =>
       each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
 # Marks the first element of each kind that is not among those seen, and gives the new kinds: tag, class and role of the element and of what it is in.
@@ -64,5 +64,6 @@ class Axe:
         return found
 
     def _ask_about_new(self, tab: Page, rules: list[str]) -> list[str]:
+        """About what is still there: a live page may have put something else in its place."""
         found: list[str] = tab.evaluate(RUN_AXE, [["[data-new]"], {"runOnly": {"type": "rule", "values": rules}}])
         return found

@@ -45,7 +45,8 @@ def test_a_counting_receiver_never_sees_more_than_the_rule_says(tmp_path: Path) 
 def test_a_reply_suspends_the_site_over_a_restart_and_queue_show_names_the_rule(tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text(
-        '[provider.strict]\nmx = ["mx.example.org"]\n[[provider.strict.reply]]\nmatch = "go away"\nsuspend = true\nfor = "2h"\n', "utf-8"
+        '[provider.strict]\nmx = ["mx.example.org"]\n[[provider.strict.reply]]\nmatch = "go away"\nmatches = 1\nsuspend = true\nfor = "2h"\n',
+        "utf-8",
     )
     script = Script(rcpt=lambda _address: "450 4.7.1 Too many messages, go away and try again in 300 seconds")
     with World(tmp_path / "world", env={"SENDRYD_SHAPING_FILE": str(rules)}, script=script) as world:
