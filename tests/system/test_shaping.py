@@ -48,7 +48,8 @@ def test_a_reply_suspends_the_site_over_a_restart_and_queue_show_names_the_rule(
         '[provider.strict]\nmx = ["mx.example.org"]\n[[provider.strict.reply]]\nmatch = "go away"\nmatches = 1\nsuspend = true\nfor = "2h"\n',
         "utf-8",
     )
-    script = Script(rcpt=lambda _address: "450 4.7.1 Too many messages, go away and try again in 300 seconds")
+    reply = "450 4.7.1 Too many messages, go away and try again in 300 seconds"
+    script = Script(command=lambda verb, _line: reply if verb == "MAIL" else None)
     with World(tmp_path / "world", env={"SENDRYD_SHAPING_FILE": str(rules)}, script=script) as world:
         rest = RestClient(world.relay, world.live_key)
         first = str(rest.post("/v1/emails", {**MAIL, "subject": "first", "to": ["ann@example.org"]})["id"])
