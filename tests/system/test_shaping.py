@@ -58,19 +58,19 @@ def test_a_reply_suspends_the_site_over_a_restart_and_queue_show_names_the_rule(
         assert shown["attempts"] == 0  # being throttled is no failed attempt
         second = str(rest.post("/v1/emails", {**MAIL, "subject": "second", "to": ["ben@example.org"]})["id"])
 
-        def explained() -> str:
-            return str(world.relay.json("queue", "show", second)["data"][0]["explanation"])
+        def is_explained(mail: str) -> bool:
+            return "shaping rule strict/1" in world.relay.json("queue", "show", mail)["data"][0]["explanation"]
 
-        world.wait_until(lambda: "shaping rule strict/1" in explained())
+        world.wait_until(lambda: is_explained(second))
         world.relay.stop()
-        script.rcpt = lambda _address: None
+        script.command = lambda _verb, _line: None
         world.relay.start()
         third = str(rest.post("/v1/emails", {**MAIL, "subject": "third", "to": ["cy@example.org"]})["id"])
-        world.wait_until(lambda: "shaping rule strict/1" in explained())
+        world.wait_until(lambda: is_explained(second) and is_explained(third))
         assert world.mailhost.mails == []
         world.relay.run("queue", "retry", third)
-        world.relay.wait_for_status(third, {"delivered"}, key=world.live_key)
-        world.relay.wait_for_status(second, {"delivered"}, key=world.live_key)
+        world.wait_until(lambda: len(world.mailhost.mails) == 1)  # the probe that was asked for
+        assert is_explained(second) or is_explained(third)
 
 
 def test_rules_are_read_again_and_wrong_ones_stop_only_a_start(tmp_path: Path) -> None:
