@@ -93,6 +93,8 @@ DEVIATIONS: Final[Mapping[str, str]] = {
     "PATCH /v1/domains/{id}: body.delivery is ours": "a setting of this server",
     "PATCH /v1/domains/{id}: body.smarthost is ours": "a setting of this server",
     "PATCH /v1/domains/{id}: body.pool is ours": "a setting of this server",
+    "PATCH /v1/domains/{id}: body.mta_sts is ours": "a setting of this server",
+    "POST /v1/emails*: body.*priority is ours": "the class of the mail, as `X-Sendry-Priority` sets it over SMTP",
     "PATCH /v1/domains/{id}: body.status_reports is ours": "a setting of this server",
     "GET /v1/suppression: query.q is ours": "lists can be searched",
     "GET /v1/suppression: query.reason is ours": "lists can be searched",
