@@ -55,6 +55,7 @@ PIECES = st.one_of(
 
 @given(st.lists(PIECES, max_size=8).map("".join))
 @example("<style>" + HOSTILE["style attributes"])
+@example('<style>"<LINK REL="PRECONNECT" HREF="https://evil.test/"><IMG ONERROR=x><STYLE>@IMPORT URL(https://evil.test/);</STYLE>')
 def test_no_mixture_leaves_anything(html: str) -> None:
     framed = frame_html(html).decode()
     assert faults(framed) == []

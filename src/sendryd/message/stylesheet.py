@@ -63,7 +63,8 @@ def remove_fetches(css: str) -> str:
             pieces.append(f"@{rule}" if rule in _AT_RULES else _NOTHING)
             position = position if rule in _AT_RULES else _end_of_rule(css, position)
         elif found["string"] is not None:
-            pieces.append(found[0].replace("</", "<\\/"))
+            # One that the text's end leaves open is left out: whoever reads it otherwise may find rules in it.
+            pieces.append(found[0].replace("</", "<\\/") if found.end() < len(css) or _is_closed(found[0]) else _NOTHING)
         elif found["opens"] is None:
             pieces.append(found[0])
         elif (function := _decode(found["name"])) in _FUNCTIONS:
@@ -120,6 +121,11 @@ def _end_of_block(css: str, position: int, closer: str) -> int:
         elif found["other"] == waiting[-1]:
             waiting.pop()
     return position
+
+
+def _is_closed(string: str) -> bool:
+    """Whether a string has its second quotation mark."""
+    return len(string) > 1 and string[-1] == string[0] and (len(string) - len(string[:-1].rstrip("\\"))) % 2 == 1
 
 
 def _decode(name: str) -> str:
