@@ -61,7 +61,7 @@ def unpack(octets: bytes) -> bytes | None:
         if octets.startswith(_ZIP):
             return _unzip(octets)
     except (zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
-        return None  # RuntimeError: it is encrypted
+        return None  # what zipfile raises for damaged, encrypted (RuntimeError) and foreign archives: strangers write these files
     return octets if len(octets) <= MAX_UNPACKED else None
 
 
