@@ -115,6 +115,11 @@ def test_what_is_not_there_is_404_with_the_same_headers(owner: Browser, stranger
     assert stranger.get("/v1/nowhere").headers["content-type"].startswith("application/json")
 
 
+def test_a_script_that_is_signed_in_sees_the_page_for_what_is_not_there(owner: Browser, stranger: Browser) -> None:
+    assert owner.get("/nowhere", {"Accept": "*/*"}).page == "missing"
+    assert stranger.get("/nowhere", {"Accept": "*/*"}).headers["content-type"].startswith("application/json")
+
+
 def test_a_form_that_is_too_large_is_refused(owner: Browser) -> None:
     assert owner.post("/sign-out", {"token": "x" * (2 * 1024 * 1024)}).status == 413
 

@@ -167,10 +167,12 @@ class _Frame:
         return RedirectResponse(SET_UP_FACTOR, 303, headers=headers())
 
     async def missing(self, request: Request) -> Response:
-        """A path that no page has."""
-        if not self._access.is_ours(request) or "text/html" not in request.headers.get("accept", ""):
+        """A path that no page has: a page for browsers and whoever is signed in, else the error of the API."""
+        if not self._access.is_ours(request):
             raise HTTPException(404)
         visitor = await self._access.find(request)
+        if visitor is None and "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(404)
         return await self._missing(Visit(self._needs, request, visitor, visitor.secret if visitor else ""), 404)
 
     async def _missing(self, visit: Visit, status: int) -> Response:

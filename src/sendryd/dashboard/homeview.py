@@ -7,12 +7,12 @@ from typing import Final
 from urllib.parse import quote
 
 from sendryd.dashboard.charts import Chart, Gauge, draw, gauge, halve
-from sendryd.dashboard.statuses import RANKS, SHAPES
+from sendryd.dashboard.statuses import RANKS, SHAPES, status_of
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.model.event import Event, EventType
 from sendryd.model.figures import LATENCY_BUCKETS, MinuteFigures
 from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, format_id
-from sendryd.model.message import Message
+from sendryd.model.message import MessageSummary
 from sendryd.policy.attention import BOUNCE_LIMIT, BOUNCE_LINE, COMPLAINT_LIMIT, COMPLAINT_LINE, Destination, Rates
 from sendryd.policy.explain import Tone
 from sendryd.policy.explain.words import count, receiver, span
@@ -110,6 +110,7 @@ class Outcome:
 
     id: str
     path: str
+    status: str  # of the whole mail, in the API's word
     tone: str
     shape: str
     word: str
@@ -244,19 +245,21 @@ def _shorter(each: Destination) -> str:
     return cause[:1].upper() + cause[1:]
 
 
-def outcomes(events: Iterable[Event], messages: Mapping[int, Message], now: datetime, *, is_test: bool) -> tuple[Outcome, ...]:
+def outcomes(events: Iterable[Event], messages: Mapping[int, MessageSummary], now: datetime, *, is_test: bool) -> tuple[Outcome, ...]:
     """The latest outcomes, newest first. `messages` by their ids."""
     found = []
     for event in events:
-        message, shown = messages.get(event.message_id), _OUTCOMES.get(event.type)
-        if message is None or shown is None:
+        summary, shown = messages.get(event.message_id), _OUTCOMES.get(event.type)
+        if summary is None or shown is None:
             continue
+        message = summary.message
         tone, shape, word = shown
         public_id = format_id(TEST_MESSAGE_PREFIX if is_test else MESSAGE_PREFIX, message.id)
         found.append(
             Outcome(
                 id=public_id,
                 path=f"/test?open={public_id}" if is_test else f"/emails/{public_id}",
+                status=status_of(summary, now).api,
                 tone=tone.value,
                 shape=shape,
                 word=word,

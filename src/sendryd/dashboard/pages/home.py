@@ -155,7 +155,7 @@ async def _outcomes(visit: Visit, now: datetime, mode: KeyMode) -> tuple[Outcome
     events = (await store.list_events(account_id, EventFilter(mode=mode), limit=LOOKED_THROUGH)).items
     found = [each for each in events if each.type not in _NO_OUTCOMES][:LATEST]
     summaries = [await store.get_message(account_id, each) for each in dict.fromkeys(event.message_id for event in found)]
-    return outcomes(found, {each.message.id: each.message for each in summaries if each}, now, is_test=mode is KeyMode.TEST)
+    return outcomes(found, {each.message.id: each for each in summaries if each}, now, is_test=mode is KeyMode.TEST)
 
 
 PAGES: Final = (
