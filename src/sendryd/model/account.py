@@ -53,12 +53,22 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSmartHost:
+    """The smart host for the mail of those domains of an account that name none."""
+
+    url: str = ""  # without the password; empty: none
+    password: str = field(default="", repr=False)
+    may_be_private: bool = False  # an operator has named it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """The settings of an account."""
 
     branding: Branding = field(default_factory=Branding)
     inbound: InboundForwarding = field(default_factory=InboundForwarding)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    smarthost: AccountSmartHost = field(default_factory=AccountSmartHost)
     default_region: str | None = None
     data_residency: str = "none"
     benchmark_opt_in: bool = False

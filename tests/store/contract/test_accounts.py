@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sendryd.model.account import AccountSettings, AlertRecipients, AlertScope, AlertSettings, Branding, InboundForwarding
+from sendryd.model.account import AccountSettings, AccountSmartHost, AlertRecipients, AlertScope, AlertSettings, Branding, InboundForwarding
 from sendryd.model.ids import (
     AccountId,
 )
@@ -37,11 +37,14 @@ async def test_an_account_and_its_settings(store: MailStore) -> None:
         branding=Branding(brand_color="#ff0000", unsubscribe_heading="Tsch\u00fcss"),
         inbound=InboundForwarding(url="https://example.test/in", secret="s"),
         alerts=AlertSettings(recipients=AlertRecipients.OWNERS, scope=AlertScope.EVERYTHING, url="https://example.test/alerts"),
+        smarthost=AccountSmartHost(url="smtp://user@relay.test:587", password="p\u00e4ss", may_be_private=True),
         default_region="eu",
         data_residency="eu",
         benchmark_opt_in=True,
     )
+    version = await store.read_config_version()
     changed = await store.set_account(account, name="Acme", settings=settings)
+    assert await store.read_config_version() > version
     assert changed == replace(account, name="Acme", settings=settings)
     assert await store.get_account(ACCOUNT) == changed
     assert await store.list_accounts() == [changed]

@@ -1,5 +1,6 @@
 """Next hops: hosts that did TLS, and probes that an operator asks for."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.shaping.limits import NO_LIMITS, Limits, Rate
 from sendryd.policy.tlsrpt import Failure, result_of
-from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, MailStore, PausedDestination, QueueFilter, StoredStsPolicy
+from sendryd.store.base import ENDED_KEPT, MAX_LIMIT_CHANGES, LimitedDestination, MailStore, PausedDestination, QueueFilter, StoredStsPolicy
 from sendryd.testing.samples import NOW, Samples
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -62,6 +63,20 @@ async def test_what_replies_brought_is_stored_as_a_whole(store: MailStore) -> No
     ]
     await store.put_shaping_effects([other])
     assert [each.rule for each in await store.list_shaping_effects()] == ["b/2"]
+
+
+async def test_a_person_ends_what_replies_brought(store: MailStore) -> None:
+    first = Effect(site="a", rule="a/1", reply="450 slow", began_at=NOW, ends_at=NOW + HOUR, suspends=True, limits=NO_LIMITS)
+    await store.put_shaping_effects([first, replace(first, rule="a/2"), replace(first, site="b")])
+    assert await store.list_ended_effects() == {}
+    assert not await store.end_shaping_effect("a", "a/3", NOW)
+    assert await store.end_shaping_effect("a", "a/1", NOW)
+    assert [(each.site, each.rule) for each in await store.list_shaping_effects()] == [("a", "a/2"), ("b", "a/1")]
+    assert await store.list_ended_effects() == {("a", "a/1"): NOW}
+    assert not await store.end_shaping_effect("a", "a/1", NOW + HOUR)
+    later = NOW + ENDED_KEPT + HOUR
+    assert await store.end_shaping_effect("b", "a/1", later)
+    assert await store.list_ended_effects() == {("b", "a/1"): later}
 
 
 @pytest.mark.parametrize("is_held", [False, True])

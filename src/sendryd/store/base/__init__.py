@@ -36,7 +36,7 @@ from sendryd.store.base.inbound import InboundStore
 from sendryd.store.base.late import LateReport, LateResult, LateStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
-from sendryd.store.base.nexthops import MAX_LIMIT_CHANGES, LimitedDestination, NextHopStore, PausedDestination, StoredStsPolicy
+from sendryd.store.base.nexthops import ENDED_KEPT, MAX_LIMIT_CHANGES, LimitedDestination, NextHopStore, PausedDestination, StoredStsPolicy
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.passkeys import PasskeyStore

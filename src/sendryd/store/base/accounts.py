@@ -145,7 +145,7 @@ class AccountStore(Protocol):
         ...
 
     async def read_config_version(self) -> int:
-        """A number that grows with every change of a key or domain, by any process."""
+        """A number that grows with every change of a key, a domain or an account's settings, by any process."""
         ...
 
     async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:

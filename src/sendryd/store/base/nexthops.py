@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Protocol
 
 from sendryd.model.lane import LaneSnapshot, LimitChange
@@ -11,6 +11,7 @@ from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.tlsrpt import TlsResult
 
 MAX_LIMIT_CHANGES: Final = 50  # of a next hop: a window goes from 5 to 20 sessions one by one, and back
+ENDED_KEPT: Final = timedelta(days=1)  # an end by hand, until every process that delivers has seen it: each looks once a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,16 @@ class NextHopStore(Protocol):
 
     async def list_shaping_effects(self) -> list[Effect]:
         """What replies have brought to sites, by site and rule, also what has ended since. Cheap."""
+        ...
+
+    async def end_shaping_effect(self, site: str, rule: str, now: datetime) -> bool:
+        """Ends what replies have brought to a site by a rule: processes that deliver see it in `list_ended_effects`. False if nothing of it is stored.
+        Durable.
+        """
+        ...
+
+    async def list_ended_effects(self) -> dict[tuple[str, str], datetime]:
+        """Site and rule of the effects that people have ended, and when: for at least `ENDED_KEPT`. Cheap."""
         ...
 
     async def rest_lanes(self) -> None:

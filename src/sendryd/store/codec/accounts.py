@@ -3,8 +3,18 @@
 import json
 from dataclasses import asdict
 
-from sendryd.model.account import Account, AccountSettings, AlertRecipients, AlertScope, AlertSettings, Branding, InboundForwarding
+from sendryd.model.account import (
+    Account,
+    AccountSettings,
+    AccountSmartHost,
+    AlertRecipients,
+    AlertScope,
+    AlertSettings,
+    Branding,
+    InboundForwarding,
+)
 from sendryd.model.ids import ORGANIZATION_PREFIX, AccountId
+from sendryd.policy.smarthost import parse_smart_host
 from sendryd.store.codec.reading import Row, row_of
 from sendryd.store.codec.values import from_ms, to_json
 
@@ -21,11 +31,13 @@ def read_account(row: Row) -> Account:
     branding = Branding(**settings.pop("branding", {}))
     inbound = InboundForwarding(**settings.pop("inbound", {}))
     alerts = settings.pop("alerts", {})
+    smarthost = AccountSmartHost(**settings.pop("smarthost", {}))
+    parse_smart_host(smarthost.url)  # without it mail would leave by itself
     return Account(
         id=AccountId(row["id"]),
         name=row["name"],
         created_at=from_ms(row["created_at"]),
-        settings=AccountSettings(branding=branding, inbound=inbound, alerts=_alerts(alerts), **settings),
+        settings=AccountSettings(branding=branding, inbound=inbound, alerts=_alerts(alerts), smarthost=smarthost, **settings),
     )
 
 

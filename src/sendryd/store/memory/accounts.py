@@ -45,6 +45,7 @@ class MemoryAccounts:
             raise NotFound("no such account")
         check_unchanged((found.name, found.settings), (before.name, before.settings), "the account")
         account = replace(found, name=name, settings=settings)
+        self._version += settings != found.settings
         self._accounts[before.id] = account
         return account
 

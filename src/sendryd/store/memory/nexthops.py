@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.tlsrpt import TlsResult
-from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
+from sendryd.store.base import ENDED_KEPT, MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
 from sendryd.store.codec.lanes import limit_row
 
 
@@ -17,6 +17,7 @@ class MemoryNextHops:
     def __init__(self) -> None:
         super().__init__()
         self._effects: list[Effect] = []
+        self._ended: dict[tuple[str, str], datetime] = {}
         self._tls_hosts: dict[str, datetime] = {}
         self._sts_policies: dict[str, StoredStsPolicy] = {}
         self._tls_results: dict[tuple[date, TlsResult], int] = {}
@@ -115,6 +116,18 @@ class MemoryNextHops:
 
     async def list_shaping_effects(self) -> list[Effect]:
         return list(self._effects)
+
+    async def end_shaping_effect(self, site: str, rule: str, now: datetime) -> bool:
+        left = [each for each in self._effects if (each.site, each.rule) != (site, rule)]
+        if len(left) == len(self._effects):
+            return False
+        self._effects = left
+        kept = {key: moment for key, moment in self._ended.items() if moment >= now - ENDED_KEPT}
+        self._ended = dict(sorted({**kept, (site, rule): now}.items()))
+        return True
+
+    async def list_ended_effects(self) -> dict[tuple[str, str], datetime]:
+        return dict(self._ended)
 
     async def rest_lanes(self) -> None:
         self._lanes = {name: replace(each, sending=0, per_minute=0, suspended_until=None) for name, each in self._lanes.items()}

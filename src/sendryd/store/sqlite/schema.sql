@@ -93,6 +93,9 @@ END;
 CREATE TRIGGER api_key_changed AFTER UPDATE OF name, scope, mode, expires_at, revoked_at ON api_key BEGIN
     UPDATE config_version SET version = version + 1;
 END;
+CREATE TRIGGER account_changed AFTER UPDATE OF settings ON account WHEN OLD.settings IS NOT NEW.settings BEGIN
+    UPDATE config_version SET version = version + 1;
+END;
 CREATE TRIGGER sending_domain_added AFTER INSERT ON sending_domain BEGIN
     UPDATE config_version SET version = version + 1;
 END;
@@ -673,6 +676,14 @@ CREATE TABLE shaping_effect (
     site   TEXT NOT NULL,
     rule   TEXT NOT NULL,
     effect TEXT NOT NULL,
+    PRIMARY KEY (site, rule)
+) STRICT, WITHOUT ROWID;
+
+-- Those that a person has ended, for a day: every process that delivers forgets them.
+CREATE TABLE ended_effect (
+    site     TEXT NOT NULL,
+    rule     TEXT NOT NULL,
+    ended_at INTEGER NOT NULL,
     PRIMARY KEY (site, rule)
 ) STRICT, WITHOUT ROWID;
 

@@ -8,7 +8,7 @@ import apsw
 from sendryd.model.lane import LaneSnapshot, LimitChange
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.tlsrpt import TlsResult
-from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
+from sendryd.store.base import ENDED_KEPT, MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
 from sendryd.store.codec.lanes import lane_row, limit_row, read_lane, read_limit_change
 from sendryd.store.codec.shaping import effect_row, read_effect
 from sendryd.store.codec.transport import read_sts, read_tls_result, sts_row, tls_result_row
@@ -173,6 +173,19 @@ class NextHops:
 
     async def list_shaping_effects(self) -> list[Effect]:
         return list(self._database.unreadable.keep(self._database.fetch_rows(SQL["list_shaping_effects"]), read_effect))
+
+    async def end_shaping_effect(self, site: str, rule: str, now: datetime) -> bool:
+        def action(connection: apsw.Connection, _batch: object) -> bool:
+            if not change(connection, SQL["end_shaping_effect"], site=site, rule=rule):
+                return False
+            change(connection, SQL["prune_ended_effects"], keep_since=to_ms(now - ENDED_KEPT))
+            change(connection, SQL["note_ended_effect"], site=site, rule=rule, ended_at=to_ms(now))
+            return True
+
+        return await self._database.write(action)
+
+    async def list_ended_effects(self) -> dict[tuple[str, str], datetime]:
+        return {(row["site"], row["rule"]): from_ms(row["ended_at"]) for row in self._database.fetch_rows(SQL["list_ended_effects"])}
 
     async def rest_lanes(self) -> None:
         await self._database.change(SQL["rest_lanes"])

@@ -809,6 +809,23 @@ DELETE FROM shaping_effect;
 -- What replies have brought to sites.
 SELECT site, rule, effect FROM shaping_effect ORDER BY site, rule;
 
+-- name: end_shaping_effect
+-- Forgets what replies have brought to a site by a rule.
+DELETE FROM shaping_effect WHERE site = :site AND rule = :rule;
+
+-- name: note_ended_effect
+-- Notes that a person has ended it.
+INSERT INTO ended_effect (site, rule, ended_at) VALUES (:site, :rule, :ended_at)
+ON CONFLICT (site, rule) DO UPDATE SET ended_at = excluded.ended_at;
+
+-- name: prune_ended_effects
+-- Forgets what every process has seen.
+DELETE FROM ended_effect WHERE ended_at < :keep_since;
+
+-- name: list_ended_effects
+-- What people have ended.
+SELECT site, rule, ended_at FROM ended_effect ORDER BY site, rule;
+
 -- name: rest_lanes
 -- Nothing is being sent and no lane is suspended.
 UPDATE lane SET state = json_set(state, '$.sending', 0, '$.per_minute', 0, '$.suspended_until', NULL) WHERE json_valid(state);
