@@ -258,6 +258,46 @@ async def test_effects_outlast_a_restart(worlds: list[World]) -> None:
     assert await after.store.list_shaping_effects() == []
 
 
+async def test_what_replies_brought_ends_by_hand_and_mail_flows(worlds: list[World]) -> None:
+    text = '[[provider.big.reply]]\nmatch = "TSS04"\nmatches = 1\nsuspend = true\nfor = "2h"\n'
+    text += '[[provider.big.reply]]\nmatch = "slow"\nmatches = 1\nmessage_rate = "1/1h"\nfor = "1h"\n'
+    world = new_world(worlds, text)
+    keeper = ShapingKeeper(world.store, world.shaper, world.clock, world.scheduler.relax)
+    world.worker.verdict = refuse("4.7.0 slow, [TSS04] deferred")
+    await world.queue("d0.test", 1)
+    await world.run(10.0)
+    world.worker.verdict = None
+    await keeper.store()
+    await world.queue("d1.test", 3)
+    await world.run(60.0)
+    assert world.worker.tried == ["d0.test"]
+    for rule in ("big/1", "big/2"):
+        assert await world.store.end_shaping_effect("big", rule, world.clock.now())
+    await keeper.end()
+    await keeper.store()
+    await world.run(10.0)
+    assert world.worker.tried == ["d0.test", *["d1.test"] * 3]
+    assert world.shaper.limits("big").message_rate is None
+    assert await world.store.list_shaping_effects() == []
+
+
+async def test_an_effect_that_began_after_an_end_by_hand_stays(worlds: list[World]) -> None:
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
+    keeper = ShapingKeeper(world.store, world.shaper, world.clock, world.scheduler.relax)
+    world.shaper.note_replies("big", "d0.test", ["450 slow"])
+    await keeper.store()
+    (stored,) = await world.store.list_shaping_effects()
+    assert await world.store.end_shaping_effect("big", "big/1", world.clock.now())
+    await world.store.put_shaping_effects([stored])  # a round that was under way stores it once more
+    after = new_world(worlds, "", world.store)
+    await ShapingKeeper(after.store, after.shaper, after.clock).load()
+    assert after.shaper.all_effects() == []
+    await world.clock.sleep(5.0)
+    world.shaper.note_replies("big", "d0.test", ["450 slow"])
+    await keeper.end()
+    assert [each.rule for each in world.shaper.all_effects()] == ["big/1"]
+
+
 async def test_what_cannot_be_stored_is_stored_later(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
     world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
     world.shaper.note_replies("big", "d0.test", ["450 slow"])

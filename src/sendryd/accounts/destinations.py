@@ -116,6 +116,14 @@ class Destinations:
             await self._audit.add(by.account_id, by.actor, by.client, "queue.resumed", _target(domain))
         return is_over
 
+    async def relax(self, site: str, rule: str, by: By, *, reason: str = "") -> bool:
+        """End what the replies of a site have brought to it by a shaping rule, a suspension or a limit. False if they have brought nothing by it."""
+        is_over = await self._store.end_shaping_effect(site, rule, self._clock.now())
+        if is_over:
+            after = {"rule": rule, **_why(shorten_reason(reason))}
+            await self._audit.add(by.account_id, by.actor, by.client, "site.relaxed", site, after=after)
+        return is_over
+
     async def _work(self, change: DestinationChange, by: By, which: QueueFilter, reason: str) -> int:
         store, now = self._store, self._clock.now()
 

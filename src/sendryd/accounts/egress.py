@@ -23,8 +23,17 @@ class AddressState:
     pool: str
     source: Source
     suspension: EgressSuspension | None  # its own, else its pool's
+    pool_suspension: EgressSuspension | None
     cap: int | None  # recipients of one site that it may send to today; None: any number
     sent: dict[str, int]  # today, by site; only of a warming address
+
+    @property
+    def today(self) -> str:
+        """How much it has sent today to the site that got most, as `40 of 100 to google`; empty for an address that does not warm up."""
+        if self.cap is None:
+            return ""
+        site, number = max(self.sent.items(), key=lambda each: each[1], default=("", 0))
+        return f"{number} of {self.cap}{f' to {site}' if site else ''}"
 
 
 class EgressAddresses:
@@ -51,6 +60,7 @@ class EgressAddresses:
                 pool=pool,
                 source=source,
                 suspension=suspended.get((EgressKind.ADDRESS, source.address)) or suspended.get((EgressKind.POOL, pool)),
+                pool_suspension=suspended.get((EgressKind.POOL, pool)),
                 cap=day_cap(source.warmup_from, today),
                 sent={site: number for (address, site), number in counts.items() if address == source.address},
             )

@@ -113,7 +113,7 @@ def addresses(as_json: Json = False) -> None:
     print_table(
         ("pool", "address", "name", "weight", "today", "state"),
         [
-            (each.pool, each.source.address, each.source.hello_name, str(each.source.weight), _today(each), _state(each.suspension))
+            (each.pool, each.source.address, each.source.hello_name, str(each.source.weight), each.today, _state(each.suspension))
             for each in states
         ],
         if_empty="SENDRYD_EGRESS lists no addresses: the system chooses the one that mail leaves from.",
@@ -123,13 +123,6 @@ def addresses(as_json: Json = False) -> None:
 async def say_suspensions(basics: Basics) -> list[str]:
     """A line for each suspended address and pool, for the list of the queue."""
     return suspension_lines(await basics.store.list_egress_suspensions(), basics.clock.settled())
-
-
-def _today(state: AddressState) -> str:
-    if state.cap is None:
-        return ""
-    most = max(state.sent.items(), key=lambda each: each[1], default=("", 0))
-    return f"{most[1]} of {state.cap}{f' to {most[0]}' if most[0] else ''}"
 
 
 def _state(suspension: EgressSuspension | None) -> str:

@@ -18,6 +18,7 @@ from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_wo
 from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
+from sendryd.cli.queueeffects import effects, relax
 from sendryd.cli.queuereplies import replies
 from sendryd.cli.queuesuspend import resume, suspend, suspensions
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
@@ -39,6 +40,8 @@ app.command()(suspend)
 app.command()(resume)
 app.command()(suspensions)
 app.command()(egress.addresses)
+app.command()(effects)
+app.command()(relax)
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
 TRACED: Final = 5  # sessions of a trace: enough to see one host fail and the next one answer

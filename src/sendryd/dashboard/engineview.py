@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+from sendryd.accounts.egress import AddressState
 from sendryd.accounts.siteboard import SiteView as Site
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.model.ids import ORGANIZATION_PREFIX, format_id
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.shaping.limits import Limits
 from sendryd.policy.shaping.rules import Rules
-from sendryd.store.base import EgressSuspension, PausedDestination, SuspendedAccount
+from sendryd.store.base import EgressKind, EgressSuspension, PausedDestination, SuspendedAccount
 
 MAX_DOMAINS: Final = 3  # of a site that are named
 ALL: Final = "All mail"
@@ -40,7 +41,21 @@ class SiteView:
     suspended_until: Moment | None
     rules: str  # in words
     is_ruled: bool  # a rule names its provider
+    is_paused: bool  # by a person
     effects: tuple[EffectView, ...]  # what its replies have brought
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressView:
+    """An address that mail leaves from, in one pool."""
+
+    pool: str
+    is_first: bool  # of its pool
+    address: str
+    hello_name: str
+    today: str  # `40 of 100`; empty if it does not warm up
+    is_suspended: bool  # itself
+    is_pool_suspended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class StopView:
     """What a person has stopped."""
 
     kind: str
+    target: str  # as the form that lets it go on says it
     name: str
     by: str
     since: Moment
@@ -71,6 +87,7 @@ def _site(site: Site, rules: Rules) -> SiteView:
         suspended_until=moment_of(site.suspended_until) if site.suspended_until else None,
         rules=limits_text(rules.limits_of(site.name)),
         is_ruled=site.name in rules.providers,
+        is_paused=site.paused is not None,
         effects=tuple(
             EffectView(each.rule, "no tries" if each.suspends else limits_text(each.limits), each.reply, moment_of(each.ends_at))
             for each in site.effects
@@ -94,20 +111,39 @@ def stop_views(
     paused: Iterable[PausedDestination], suspended: Iterable[SuspendedAccount], egress: Iterable[EgressSuspension], now: datetime
 ) -> tuple[StopView, ...]:
     """What is stopped now."""
-    rows = [("Destination", ALL if each.domain == ANY_DOMAIN else each.domain, each) for each in paused if not each.is_over(now)]
-    views = [_stop(kind, name, each.by, each.since, each.until, each.reason) for kind, name, each in rows]
-    views += [
-        _stop("Account", format_id(ORGANIZATION_PREFIX, each.account_id), each.by, each.since, each.until, each.reason)
-        for each in suspended
-        if not each.is_over(now)
+    rows: list[tuple[str, str, PausedDestination | SuspendedAccount | EgressSuspension]] = [
+        ("Destination", each.domain, each) for each in paused
     ]
-    views += [
-        _stop(each.kind.value.capitalize(), each.name, each.by, each.since, each.until, each.reason)
-        for each in egress
+    rows += [("Account", format_id(ORGANIZATION_PREFIX, each.account_id), each) for each in suspended]
+    rows += [(each.kind.value.capitalize(), each.name, each) for each in egress]
+    return tuple(
+        StopView(
+            kind,
+            target,
+            ALL if target == ANY_DOMAIN else target,
+            each.by,
+            moment_of(each.since),
+            moment_of(each.until) if each.until else None,
+            each.reason,
+        )
+        for kind, target, each in rows
         if not each.is_over(now)
-    ]
+    )
+
+
+def address_views(states: Iterable[AddressState]) -> tuple[AddressView, ...]:
+    """The addresses that mail leaves from, in the order of the setting."""
+    views: list[AddressView] = []
+    for each in states:
+        views.append(
+            AddressView(
+                pool=each.pool,
+                is_first=not views or views[-1].pool != each.pool,
+                address=each.source.address,
+                hello_name=each.source.hello_name,
+                today=each.today,
+                is_suspended=each.suspension is not None and each.suspension.kind is EgressKind.ADDRESS,
+                is_pool_suspended=each.pool_suspension is not None,
+            )
+        )
     return tuple(views)
-
-
-def _stop(kind: str, name: str, by: str, since: datetime, until: datetime | None, reason: str) -> StopView:
-    return StopView(kind, name, by, moment_of(since), moment_of(until) if until else None, reason)

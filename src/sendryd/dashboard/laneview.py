@@ -66,6 +66,7 @@ class LaneView:
     through: str  # the smart host that everything goes through
     site: str  # whose sessions, limit and suspension these are, where other domains share them
     rule: str  # the shaping rule that holds it back, with its end
+    rule_name: str
 
 
 def lane_view(lane: LaneSnapshot, now: datetime, *, has_words: bool) -> LaneView:
@@ -92,6 +93,7 @@ def lane_view(lane: LaneSnapshot, now: datetime, *, has_words: bool) -> LaneView
         through=lane.servers[0].host if lane.next_hop == ANY_DOMAIN and lane.servers else "",
         site=lane.site,
         rule=f"{lane.rule} until {clock(lane.rule_until, now)}" if lane.rule and lane.rule_until and lane.rule_until > now else "",
+        rule_name=lane.rule,
     )
 
 

@@ -15,6 +15,7 @@ from sendryd.accounts.attention import Attention
 from sendryd.accounts.audit import Audit, By, Client
 from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.accounts.domains import Domains
+from sendryd.accounts.egress import EgressAddresses
 from sendryd.accounts.invitations import Invitations
 from sendryd.accounts.passkeys import Passkeys
 from sendryd.accounts.people import People
@@ -111,6 +112,7 @@ class Needs:
     counts: Counts
     paths: frozenset[str]  # of all pages
     rules: Callable[[], Rules]  # of shaping, as they are now
+    egress: EgressAddresses
     settings: Callable[[], list[EffectiveSetting]]
 
 

@@ -328,6 +328,13 @@ class Lanes:
                 state.lane = replace(state.lane, suspended_until=None, suspensions=suspensions)
                 log.info("suspension_ended", next_hop=key)
 
+    def relax(self, sites: Iterable[str]) -> list[LaneState]:
+        """A person has ended what replies have brought to sites: nothing is known against their lanes any more. Returns the lanes."""
+        found = [state for key in sites if (state := self._lanes.get(key)) is not None]
+        for state in found:
+            state.lane = self.fresh(state.key)
+        return found
+
     def note_stalls(self) -> None:
         """Destinations of whose attempts half or more stall count as cold."""
         now = self._clock.monotonic()

@@ -337,6 +337,12 @@ class Scheduler:
         for state in self._lanes.use_rules():
             self._start(state)
 
+    def relax(self, sites: Iterable[str]) -> None:
+        """A person has ended what the replies of sites have brought: more may start."""
+        for state in self._lanes.relax(sites):
+            self._start(state)
+        self._wakeup.set()
+
     # Housekeeping.
 
     async def watch_stalls(self) -> None:

@@ -6,8 +6,9 @@ Limits: sites whose rates are followed, and whose matches are counted. A site th
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sendryd.delivery.sessions import OpenSessions
@@ -159,6 +160,23 @@ class Shaper:
             self.has_news = True
         self._effects = kept
         return [each for effects in kept.values() for each in effects.values()]
+
+    def end(self, ended: Mapping[tuple[str, str], datetime]) -> set[str]:
+        """Forgets effects that a person has ended, by site and rule, since they began. Returns the sites."""
+        found = [
+            (site, rule)
+            for (site, rule), moment in ended.items()
+            if (effect := self._effects.get(site, {}).get(rule)) is not None and effect.began_at <= moment
+        ]
+        for site, rule in found:
+            del self._effects[site][rule]
+            if not self._effects[site]:
+                del self._effects[site]
+            if pace := self._paces.get(site):
+                pace.looked = float("-inf")
+            log.info("effect_ended", site=site, rule=rule)
+        self.has_news = self.has_news or bool(found)
+        return {site for site, _ in found}
 
     def load(self, effects: Iterable[Effect]) -> None:
         """Effects that an earlier run has left."""

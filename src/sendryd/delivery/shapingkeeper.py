@@ -1,8 +1,9 @@
-"""Keeps the effects of replies in the store, so that a restart forgets none.
+"""Keeps the effects of replies in the store, so that a restart forgets none, and forgets those that a person has ended.
 
 When things fail: what cannot be stored is stored in a later round. Delivery waits for nothing of it.
 """
 
+from collections.abc import Callable, Collection
 from typing import Final
 
 from sendryd.delivery.shaper import Shaper
@@ -17,17 +18,21 @@ log = get_logger("delivery")
 
 
 class ShapingKeeper:
-    """Between the shaper and the store."""
+    """Between the shaper and the store. `relax` is given the sites for which a person has ended an effect."""
 
-    def __init__(self, store: NextHopStore, shaper: Shaper, clock: Clock) -> None:
+    def __init__(
+        self, store: NextHopStore, shaper: Shaper, clock: Clock, relax: Callable[[Collection[str]], None] = lambda _sites: None
+    ) -> None:
         self._store = store
         self._shaper = shaper
         self._clock = clock
+        self._relax = relax
 
     async def load(self) -> None:
         """Reads what is known."""
         try:
             self._shaper.load(await self._store.list_shaping_effects())
+            self._shaper.end(await self._store.list_ended_effects())  # one that was stored again in the moment of its end
         except StoreError as error:
             log.error("shaping_effects_not_read", error=repr(error))
 
@@ -35,7 +40,20 @@ class ShapingKeeper:
         """Until cancelled."""
         while True:
             await self._clock.sleep(INTERVAL)
+            await self.end()
             await self.store()
+
+    async def end(self) -> None:
+        """Forgets what people have ended."""
+        if not self._shaper.all_effects():  # as nearly always
+            return
+        try:
+            sites = self._shaper.end(await self._store.list_ended_effects())
+        except StoreError as error:
+            log.error("ended_effects_not_read", error=repr(error))
+            return
+        if sites:
+            self._relax(sites)
 
     async def store(self) -> None:
         """Stores the effects in force, if others are stored."""

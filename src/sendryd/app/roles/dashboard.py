@@ -7,6 +7,7 @@ from typing import Final
 from starlette.routing import Route
 
 from sendryd.accounts.domain_checks import DomainChecks
+from sendryd.accounts.egress import EgressAddresses
 from sendryd.accounts.passkeys import Passkeys
 from sendryd.accounts.provider import ProviderSignIn
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
@@ -95,6 +96,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         counts=Counts(attention, basics.store, basics.clock),
         paths=frozenset(page.path for page in PAGES),
         rules=_rules(settings),
+        egress=EgressAddresses(basics.store, basics.audit, settings.egress, clock=basics.clock),
         settings=lambda: effective(settings),
     )
 

@@ -46,12 +46,12 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     egress = await _start_egress(basics, running)
     rules = load_rules(basics.settings.shaping_file)
     shaper = Shaper(Sites(rules.rules), basics.clock)
-    shaping = ShapingKeeper(basics.store, shaper, basics.clock)
-    await shaping.load()
     worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown, egress, shaper)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
     scheduler = _scheduler(basics, shared, worker, destinations, shaper)
+    shaping = ShapingKeeper(basics.store, shaper, basics.clock, scheduler.relax)
+    await shaping.load()
     running.scheduler = scheduler
     running.statistics |= {"delivery": scheduler.statistics, "connections": pool.statistics, "sts_policies": policies.statistics}
     running.statistics |= {"dns": basics.resolver.statistics, "domains": basics.denials.statistics}

@@ -28,6 +28,7 @@ from sendryd.dashboard.pages import (
     queue,
     queue_all,
     queue_operations,
+    queue_stops,
     reports,
     savedviews,
     sendtest,
@@ -67,6 +68,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *provider.PAGES,
     *queue_all.PAGES,  # before the path of a destination
     *queue_operations.PAGES,
+    *queue_stops.PAGES,
     *queue.PAGES,
     *reports.PAGES,
     *sendtest.PAGES,

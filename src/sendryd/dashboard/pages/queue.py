@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from sendryd.accounts.bulk import Order
 from sendryd.accounts.destinations import DestinationChange, Destinations
-from sendryd.accounts.egress import suspension_lines
 from sendryd.accounts.errors import BadField
 from sendryd.accounts.explanations import Surroundings, explain_delivery, read_surroundings
 from sendryd.dashboard.app import Page, Show
@@ -20,7 +19,7 @@ from sendryd.dashboard.live import Source
 from sendryd.dashboard.pages import bulk
 from sendryd.dashboard.snippets import schedule
 from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
-from sendryd.dashboard.stopsview import stop_views
+from sendryd.dashboard.stopsview import egress_views, quiet_row, stop_views
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.bulk import BulkChange, Selection
@@ -99,18 +98,6 @@ class DestinationRow:
     lane: LaneView | None  # None: the delivery engine knows nothing of it
 
 
-@dataclass(frozen=True, slots=True)
-class QuietRow:
-    """A paused destination that nothing waits for."""
-
-    domain: str
-    path: str
-    paused_by: str
-    paused_until: Moment | None
-    since: str
-    since_text: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailRow:
     """A delivery as the page of its destination shows it."""
@@ -148,13 +135,13 @@ async def _read(visit: Visit) -> Mapping[str, object]:
     around = await read_surroundings(store, named, now)
     return {
         "rows": [await _destination(visit, each, now, around) for each in found[:MOST]],
-        "quiet": [_quiet(each, now) for each in around.paused if each.domain not in {*named, ANY_DOMAIN}],
-        "pause_of_all": next((_quiet(each, now) for each in around.paused if each.domain == ANY_DOMAIN), None),
+        "quiet": [quiet_row(each, now) for each in around.paused if each.domain not in {*named, ANY_DOMAIN}],
+        "pause_of_all": next((quiet_row(each, now) for each in around.paused if each.domain == ANY_DOMAIN), None),
         "stops": stop_views(await store.list_suspended_accounts(), visit.account_id, now, sees_everything=visit.me.may(Right.OPERATE)),
         "has_more": len(found) > MOST,
         "last_left": "" if found else await _last_left(visit, now),
         "heading": _heading(found),
-        "suspended": suspension_lines(await store.list_egress_suspensions(), now),
+        "suspended": egress_views(await store.list_egress_suspensions(), now),
     }
 
 
@@ -360,11 +347,6 @@ async def _mail(visit: Visit, delivery: QueuedDelivery, now: datetime, around: S
         attempts=delivery.attempts,
         sentence=words.sentence,
     )
-
-
-def _quiet(pause: PausedDestination, now: datetime) -> QuietRow:
-    path = f"/queue/{quote(pause.domain)}"
-    return QuietRow(pause.domain, path, pause.by, _until(pause), timestamp(pause.since), clock(pause.since, now))
 
 
 def _until(pause: PausedDestination) -> Moment | None:

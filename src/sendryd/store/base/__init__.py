@@ -58,6 +58,7 @@ from sendryd.store.base.views import SavedViewStore
 
 __all__ = [
     "DAYS_KEPT",
+    "ENDED_KEPT",
     "HOURS_KEPT",
     "MAX_CHECKS",
     "MAX_LIMIT_CHANGES",
