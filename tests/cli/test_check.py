@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -86,6 +87,28 @@ def test_check_names_each_external_fault_and_its_remedy(good_world: World) -> No
     assert "The block list zen.example names 127.0.0.1." in lines
     assert "example.test, DKIM: " in lines
     assert lines.index("has no PTR record") < lines.index("DKIM") < lines.index("zen.example")
+
+
+def test_the_smart_hosts_of_domains_are_dialled(good_world: World) -> None:
+    relay, port = good_world.relay, good_world.mailhost.port
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nothing listens there
+        dead = closed.getsockname()[1]
+        for name, url in (
+            ("good.test", f"smtp://user:secret@127.0.0.1:{port}"),
+            ("dead.test", f"smtp://127.0.0.1:{dead}"),
+            ("lost.test", "smtp://nowhere.test:587"),
+        ):
+            relay.run("domains", "add", name)
+            relay.run("domains", "set", name, f"smarthost={url}")
+        found = [each for each in json.loads(relay.run("check", "--json", check=False).stdout)["data"] if each["check"] == "smart_host"]
+    words = {each["about"]: each["sentence"] for each in found}
+    assert words[f"127.0.0.1:{port}"] == f"The smart host 127.0.0.1:{port} of good.test answers."
+    dead_words = f"The smart host 127.0.0.1:{dead} of dead.test cannot be reached: Connection refused. Mail waits for it."
+    assert words[f"127.0.0.1:{dead}"] == dead_words
+    assert "DNS has no address for it" in words["nowhere.test:587"]
+    assert all("sendryd domains set" in each["fix"] for each in found if each["verdict"] == "wrong")
+    assert "secret" not in str(found)
 
 
 def test_stored_faults_are_found_while_nothing_runs(cli: Any) -> None:

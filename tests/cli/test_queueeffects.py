@@ -25,7 +25,9 @@ def stored(cli: Any) -> None:
             )
 
         over = effect("big", "big/3", ago=3 * HOUR)
-        await basics.store.put_shaping_effects([effect("big", "big/1", suspends=True), effect("big", "big/2"), over, effect("own", "own/1")])
+        await basics.store.put_shaping_effects(
+            [effect("big", "big/1", suspends=True), effect("big", "big/2"), over, effect("own", "own/1")]
+        )
 
     cli.store(fill)
 

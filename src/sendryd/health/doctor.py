@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +20,16 @@ from sendryd.policy.health.machine import judge_certificate, judge_clock, judge_
 from sendryd.policy.health.mail import judge_data
 from sendryd.policy.health.network import (
     Dialled,
+    NamedSmartHost,
     NoAnswer,
     block_list_name,
     judge_block_list,
     judge_hello_name,
     judge_host_name,
     judge_http,
+    judge_named_smart_host,
     judge_port_25,
+    judge_private_smart_host,
     judge_ptr,
     judge_resolver,
     judge_smart_host,
@@ -41,6 +45,10 @@ from sendryd.runtime.resolver import RecordResolver
 CHECK_TIMEOUT: Final = 25.0  # seconds for one check: two connections and their look-ups, each at its own limit
 # Domains whose servers answer from everywhere: whether one of them can be reached says whether mail can leave.
 WELL_KNOWN: Final = ("gmail.com", "outlook.com", "yahoo.com")
+
+SMART_HOST_TIMEOUT: Final = 10.0  # seconds to look up, connect and greet
+DIALLED_AT_ONCE: Final = 25  # smart hosts: two rounds of them fit into one check
+MAX_SMART_HOSTS: Final = 2 * DIALLED_AT_ONCE
 
 Look = Callable[[], Awaitable[Iterable[Finding]]]
 
@@ -103,7 +111,12 @@ class Doctor:
                 (Check.PORT_25, self._way_out),
                 (Check.BOUNCES, self._bounces),
             ]
-            looks += [(Check.SPOOL, self._stored.spool), (Check.DOMAIN, self._stored.domains)] if self._stored is not None else []
+            if self._stored is not None:
+                looks += [
+                    (Check.SPOOL, self._stored.spool),
+                    (Check.DOMAIN, self._stored.domains),
+                    (Check.SMART_HOST, partial(self._smart_hosts, self._stored)),
+                ]
         found = await asyncio.gather(*(self._guarded(check, look) for check, look in looks))
         return worst_first(finding for findings in found for finding in findings)
 
@@ -223,6 +236,31 @@ class Doctor:
                 break
         return [judge_port_25(tries, known.mx_port)]
 
+    async def _smart_hosts(self, stored: StoredState) -> list[Finding]:
+        """Whether the smart hosts of domains and accounts can be reached."""
+        named = await stored.smart_hosts()
+        places = asyncio.Semaphore(DIALLED_AT_ONCE)
+        found = list(await asyncio.gather(*(self._named_smart_host(each, places) for each in named[:MAX_SMART_HOSTS])))
+        if len(named) > MAX_SMART_HOSTS:
+            more = f"{len(named) - MAX_SMART_HOSTS} more smart hosts of domains were not tried: a check has time for {MAX_SMART_HOSTS}."
+            found.append(unknown(Check.SMART_HOST, more, about="the others"))
+        return found
+
+    async def _named_smart_host(self, named: NamedSmartHost, places: asyncio.Semaphore) -> Finding:
+        async with places:
+            try:
+                async with asyncio.timeout(SMART_HOST_TIMEOUT):
+                    addresses = (named.host,) if _is_address(named.host) else await self._addresses(named.host)
+                    if isinstance(addresses, NoAnswer):
+                        return judge_named_smart_host(named, f"DNS has no address for it ({addresses.reason})")
+                    private = [each for each in addresses if not is_public(each)]
+                    if private and not (named.may_be_private or self._installation.allow_private_networks):
+                        return judge_private_smart_host(named, private[0])
+                    tries = [await dial(named.place, each, named.port, is_encrypted=named.is_encrypted) for each in addresses[:1]]
+            except TimeoutError:
+                return judge_named_smart_host(named, f"no answer within {SMART_HOST_TIMEOUT:.0f} s")
+        return judge_named_smart_host(named, tries[0].failure if tries else "DNS has no address for it")
+
     async def _dial_host(self, host: str) -> list[Dialled]:
         addresses = await self._ask(host, "A")
         first = () if isinstance(addresses, NoAnswer) else addresses[:1]
@@ -238,3 +276,11 @@ class Doctor:
             return await self._resolver.lookup(name, kind)
         except LookupFailed as error:
             return NoAnswer(str(error))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -8,9 +8,12 @@ from typing import Final, Protocol
 from sendryd.accounts.domains import Verification
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DomainStatus, SendingDomain
+from sendryd.model.ids import ORGANIZATION_PREFIX, format_id
 from sendryd.policy.health import Finding
 from sendryd.policy.health.mail import OLD_MAIL, judge_domain, judge_no_domain, judge_queue, judge_spool
-from sendryd.policy.health.network import judge_pools
+from sendryd.policy.health.network import NamedSmartHost, judge_pools
+from sendryd.policy.routing import Security
+from sendryd.policy.smarthost import parse_smart_host
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.publicsuffix import organisational_domain
 from sendryd.store.base import AccountStore, QueueFilter, QueueStore, UpkeepStore
@@ -55,6 +58,33 @@ class StoredState:
         """Whether the address pool of each sending domain is configured; nothing if no domain names one."""
         named = [(each.name, each.settings.pool) for each in await self._store.list_domains() if each.settings.pool]
         return [judge_pools([each for each in named if each[1] not in configured])] if named else []
+
+    async def smart_hosts(self) -> list[NamedSmartHost]:
+        """The smart hosts that domains and accounts name, each once."""
+        found: dict[tuple[str, int, bool], NamedSmartHost] = {}
+
+        def add(url: str, *, may_be_private: bool, domain: str = "", account: str = "") -> None:
+            smart_host = parse_smart_host(url)
+            if smart_host is None:
+                return
+            is_encrypted = smart_host.security is Security.IMPLICIT_TLS
+            key = (smart_host.host, smart_host.port, is_encrypted)
+            known = found.get(key)
+            found[key] = NamedSmartHost(
+                host=smart_host.host,
+                port=smart_host.port,
+                is_encrypted=is_encrypted,
+                may_be_private=may_be_private and (known is None or known.may_be_private),
+                domains=(*(known.domains if known else ()), *([domain] if domain else [])),
+                accounts=(*(known.accounts if known else ()), *([account] if account else [])),
+            )
+
+        for each in await self._store.list_domains():
+            add(each.settings.smarthost, may_be_private=each.settings.smarthost_may_be_private, domain=each.name)
+        for account in await self._store.list_accounts():
+            named = account.settings.smarthost
+            add(named.url, may_be_private=named.may_be_private, account=format_id(ORGANIZATION_PREFIX, account.id))
+        return list(found.values())
 
     async def other_domain(self, bounce_domain: str) -> str:
         """A verified domain of another organisation than the bounce domain's, whose DMARC reports need an agreement; empty if there is none."""

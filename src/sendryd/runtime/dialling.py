@@ -1,6 +1,7 @@
 """Whether a mail server can be reached."""
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import Final
 
@@ -24,7 +25,7 @@ async def dial(host: str, address: str, port: int, *, is_encrypted: bool = False
     except TimeoutError:
         return Dialled(host=host, failure=f"no answer within {timeout:.0f} s")
     except OSError as error:
-        return Dialled(host=host, failure=error.strerror or str(error))
+        return Dialled(host=host, failure=os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error))
     if not greeting.startswith(b"220"):
         return Dialled(host=host, failure="it does not greet as a mail server does")
     return Dialled(host=host)

@@ -1,16 +1,21 @@
 """What other servers see of this one."""
 
+from dataclasses import replace
+
 import pytest
 
 from sendryd.policy.health import Verdict
 from sendryd.policy.health.network import (
     Dialled,
+    NamedSmartHost,
     NoAnswer,
     block_list_name,
     judge_block_list,
     judge_host_name,
     judge_http,
+    judge_named_smart_host,
     judge_port_25,
+    judge_private_smart_host,
     judge_ptr,
     judge_resolver,
     judge_smart_host,
@@ -80,6 +85,22 @@ def test_a_smart_host_that_does_not_answer_is_named() -> None:
     assert judge_smart_host(Dialled(host="out.example:587")).verdict is RIGHT
     found = judge_smart_host(Dialled(host="out.example:587", failure="Connection refused"))
     assert (found.verdict, found.sentence) == (WRONG, "The smart host out.example:587 cannot be reached: Connection refused.")
+
+
+def test_the_smart_host_of_domains_is_named_with_the_command_that_mends_it() -> None:
+    named = NamedSmartHost(
+        host="out.example", port=587, is_encrypted=False, may_be_private=False, domains=("a.test", "b.test"), accounts=("org_1",)
+    )
+    assert judge_named_smart_host(named, "").sentence == "The smart host out.example:587 of a.test, b.test and 1 more answers."
+    found = judge_named_smart_host(named, "Connection refused")
+    assert (found.verdict, found.about) == (WRONG, "out.example:587")
+    assert found.sentence == (
+        "The smart host out.example:587 of a.test, b.test and 1 more cannot be reached: Connection refused. Mail waits for it."
+    )
+    assert "sendryd domains set a.test smarthost=URL" in found.fix
+    alone = replace(named, domains=())
+    assert "sendryd account set --id org_1 smarthost=URL" in judge_private_smart_host(alone, "10.0.0.1").fix
+    assert "of the account org_1 has the private address 10.0.0.1" in judge_private_smart_host(alone, "10.0.0.1").sentence
 
 
 @pytest.mark.parametrize(

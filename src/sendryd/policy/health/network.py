@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sendryd.policy.explain.words import listing
 from sendryd.policy.health.finding import Check, Finding, advised, right, unknown, wrong
 
 # Spamhaus answers 127.255.255.0/24 to questions that it does not serve; so do lists that follow its convention.
@@ -149,6 +150,60 @@ def judge_smart_host(tried: Dialled) -> Finding:
         f"The smart host {tried.host} cannot be reached: {tried.failure}.",
         "Correct SENDRYD_SMARTHOST, or open the way to this host.",
         tried.host,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSmartHost:
+    """A smart host that domains or accounts name in their settings."""
+
+    host: str
+    port: int
+    is_encrypted: bool  # TLS from the start
+    may_be_private: bool  # an operator has named it, for each of them
+    domains: tuple[str, ...]  # at least one, or one account
+    accounts: tuple[str, ...]  # their public ids
+
+    @property
+    def place(self) -> str:
+        """`out.example:587`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def owners(self) -> str:
+        """Whose it is, in words."""
+        return listing((*self.domains, *(f"the account {each}" for each in self.accounts)))
+
+    @property
+    def command(self) -> str:
+        """What changes it. Without a URL it takes it away."""
+        return (
+            f"sendryd domains set {self.domains[0]} smarthost="
+            if self.domains
+            else f"sendryd account set --id {self.accounts[0]} smarthost="
+        )
+
+
+def judge_named_smart_host(named: NamedSmartHost, failure: str) -> Finding:
+    """Whether the smart host of domains answers. `failure`: why not; empty if it does."""
+    about = named.place
+    if not failure:
+        return right(Check.SMART_HOST, f"The smart host {named.place} of {named.owners} answers.", about)
+    return wrong(
+        Check.SMART_HOST,
+        f"The smart host {named.place} of {named.owners} cannot be reached: {failure}. Mail waits for it.",
+        f"Open the way to this host, or name another one: {named.command}URL ({named.command} alone: mail goes to its receivers).",
+        about,
+    )
+
+
+def judge_private_smart_host(named: NamedSmartHost, address: str) -> Finding:
+    """One at an address inside the network, which is not connected to unless an operator has named it."""
+    return wrong(
+        Check.SMART_HOST,
+        f"The smart host {named.place} of {named.owners} has the private address {address}, which only an operator may name. Mail waits for it.",
+        f"If that is meant, name it by the command line: {named.command}URL.",
+        named.place,
     )
 
 
