@@ -1,5 +1,6 @@
 """Deleting the account."""
 
+import json
 import smtplib
 import ssl
 from pathlib import Path
@@ -54,3 +55,24 @@ def test_an_account_is_deleted_once_nothing_waits(tmp_path: Path) -> None:
         assert again.send(urlsplit(url).path, {"name": "Nora", "email": "nora@acme.example", "password": PASSWORD}).status == 303
         assert "account.deleted" in again.get("/audit")
         assert SENDING_DOMAIN not in again.get("/domains")
+
+
+def test_mail_that_comes_in_while_its_account_ends_is_refused_after_its_content(tmp_path: Path) -> None:
+    settings = {"SENDRYD_BOUNCE_DOMAIN": "bounce.example.test", "SENDRYD_INBOUND_LISTEN": "127.0.0.1:0"}
+    with World(tmp_path, env={**PATIENT, **settings}) as world:
+        address = RestClient(world.relay, world.live_key).get("/v1/inbound/config")["inbound_address"]
+        owner = become_owner(world.relay)
+        host, _, port = world.relay.ready["inbound"].rpartition(":")
+        with smtplib.SMTP(host, int(port), timeout=30) as smtp:
+            smtp.ehlo("mx.example.org")
+            for recipient in (address, f"shop@{SENDING_DOMAIN}"):
+                smtp.mail("ada@example.net")
+                assert smtp.rcpt(recipient)[0] == 250
+                smtp.rset()
+            smtp.mail("ada@example.net")
+            smtp.rcpt(address)
+            smtp.rcpt(f"shop@{SENDING_DOMAIN}")
+            assert owner.send("/settings/delete", {"name": "default"}).status == 303
+            assert smtp.data(b"From: ada@example.net\r\nSubject: late\r\n\r\nx\r\n") == (550, b"5.1.1 No such address here")
+        lines = [json.loads(line) for line in world.relay.log_path.read_text("utf-8").splitlines() if line.startswith("{")]
+        assert [each["reason"] for each in lines if each["event"] == "refused" and each.get("door") == "inbound"]

@@ -100,8 +100,8 @@ class Receiver:
                 for target in reported:
                     if not await self._apply(report, target, mail):
                         return self._put_off("the outcome is not stored yet", mail)
-            if accounts:
-                await self._keep(mail, list(accounts))
+            if accounts and not await self._keep(mail, list(accounts)) and not reported:
+                return self._refuse(mail, replies.UNKNOWN_RECIPIENT, "the account has ended since RCPT")
         except TooCostly:
             return self._refuse(mail, replies.UNREADABLE, "too costly to read")
         except (FenceUnavailable, StoreError) as error:
@@ -126,8 +126,10 @@ class Receiver:
         self._counts["reports" if added else "noted"] += 1
         return None
 
-    async def _keep(self, mail: Received, accounts: Sequence[AccountId]) -> None:
-        """Stores a mail for each account that it is for. Raises `TooCostly`, `FenceUnavailable`, `StoreError`."""
+    async def _keep(self, mail: Received, accounts: Sequence[AccountId]) -> bool:
+        """Stores a mail for each account that it is for and that has not ended since. False if none is left. Raises `TooCostly`, `FenceUnavailable`,
+        `StoreError`.
+        """
         authenticator = self._authenticator
         found = await self._fence.run(read_mail, mail.content, lane=mail.lane)
         results = await authenticator.judge(mail.content, client=mail.client, hello=mail.hello, reverse_path=mail.reverse_path)
@@ -151,10 +153,11 @@ class Receiver:
         mails = [
             InboundMail(id=InboundId(self._ids.next()), account_id=each, content=content, created_at=now, due_at=now) for each in accounts
         ]
-        await self._store.add_inbound(mails)
-        self._counts["mail"] += len(mails)
-        for each in mails:
-            log.info("mail_received", id=format_id(INBOUND_PREFIX, each.id), client=mail.client, size=len(mail.content))
+        taken = await self._store.add_inbound(mails)
+        self._counts["mail"] += len(taken)
+        for each in taken:
+            log.info("mail_received", id=format_id(INBOUND_PREFIX, each), client=mail.client, size=len(mail.content))
+        return bool(taken)
 
     def _refuse(self, mail: Received, reply: Reply, reason: str) -> Reply:
         self._counts["refused"] += 1

@@ -82,11 +82,19 @@ async def test_mail_that_was_sent_stays_until_its_retention_ends(store: Store, s
 
 
 async def test_mail_that_came_in_goes_with_its_account(store: Store, samples: Samples) -> None:
+    for account_id in (ACCOUNT, AccountId(77)):
+        await store.ensure_account(account_id, "one", NOW)
+        await store.add_api_key(samples.api_key(account_id=account_id))
     gone, other = mail(samples), mail(samples, AccountId(77))
-    await store.add_inbound([gone, other])
+    assert await store.add_inbound([gone, other]) == {gone.id, other.id}
     await close(store, samples)
     assert await store.get_inbound(ACCOUNT, gone.id) is None
     assert await store.get_inbound(other.account_id, other.id) == other
+    late, kept = mail(samples), mail(samples, AccountId(77))
+    assert await store.add_inbound([late, kept]) == {kept.id}
+    assert await store.get_inbound(ACCOUNT, late.id) is None
+    await store.add_domain(samples.domain())
+    assert await store.add_inbound([late]) == {late.id}
 
 
 async def test_an_account_has_a_reader_until_it_ends_and_from_its_next_owner_on(store: Store, samples: Samples) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId, InboundId
@@ -21,6 +23,14 @@ CONTENT = InboundContent(
     attachments=(InboundAttachment(filename="a.pdf", content_type="application/pdf", size=3),),
 )
 OTHER = AccountId(2)
+
+
+@pytest.fixture(autouse=True)
+async def accounts(store: Store, samples: Samples) -> None:
+    """Both accounts have somebody who reads."""
+    for account_id in (ACCOUNT, OTHER):
+        await store.ensure_account(account_id, "one", NOW)
+        await store.add_api_key(samples.api_key(account_id=account_id))
 
 
 def mail(samples: Samples, account_id: AccountId = ACCOUNT) -> InboundMail:

@@ -20,8 +20,10 @@ class InboundStore(Protocol):
         """Whether an account has a member, or an API key that is not revoked. One that was deleted has neither until its next owner."""
         ...
 
-    async def add_inbound(self, mails: Sequence[InboundMail]) -> None:
-        """Stores mails, all or none. Durable."""
+    async def add_inbound(self, mails: Sequence[InboundMail]) -> frozenset[InboundId]:
+        """Stores mails, all or none, but for those of an account that has ended: it has neither a reader nor a sending domain. Durable. Returns the ids
+        of those that are stored.
+        """
         ...
 
     async def get_inbound(self, account_id: AccountId, inbound_id: InboundId) -> InboundMail | None:

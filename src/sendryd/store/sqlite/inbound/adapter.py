@@ -11,7 +11,7 @@ from sendryd.store.base import Page
 from sendryd.store.codec.inbound import inbound_row, read_inbound
 from sendryd.store.codec.values import first_id, id_below, to_ms, to_ms_or_none
 from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.engine.statements import change
+from sendryd.store.sqlite.engine.statements import change, fetch_row
 from sendryd.store.sqlite.inbound.queries import SQL
 
 
@@ -27,16 +27,20 @@ class Inbound:
     async def has_reader(self, account_id: AccountId) -> bool:
         return self._database.fetch_row(SQL["find_reader"], account_id=account_id) is not None
 
-    async def add_inbound(self, mails: Sequence[InboundMail]) -> None:
+    async def add_inbound(self, mails: Sequence[InboundMail]) -> frozenset[InboundId]:
         rows = [inbound_row(mail) for mail in mails]
         octets = sum(len(row["content"]) for row in rows)
         self._database.check_room(octets)
 
-        def action(connection: apsw.Connection, _batch: object) -> None:
-            for row in rows:
+        def action(connection: apsw.Connection, _batch: object) -> frozenset[InboundId]:
+            accounts = {row["account_id"] for row in rows}
+            present = {each for each in accounts if _is_present(connection, each)}
+            taken = [row for row in rows if row["account_id"] in present]
+            for row in taken:
                 change(connection, SQL["insert_inbound"], **row)
+            return frozenset(InboundId(row["id"]) for row in taken)
 
-        await self._database.write(action)
+        return await self._database.write(action)
 
     async def get_inbound(self, account_id: AccountId, inbound_id: InboundId) -> InboundMail | None:
         row = self._database.fetch_row(SQL["get_inbound"], account_id=account_id, id=inbound_id)
@@ -57,3 +61,8 @@ class Inbound:
 
     async def delete_inbound(self, *, created_before: datetime, limit: int) -> int:
         return await self._database.change(SQL["delete_inbound"], first_kept=first_id(created_before), limit=limit)
+
+
+def _is_present(connection: apsw.Connection, account_id: int) -> bool:
+    """Whether an account has a reader or a domain: one that was deleted has neither."""
+    return any(fetch_row(connection, SQL[name], account_id=account_id) is not None for name in ("find_reader", "find_any_domain"))

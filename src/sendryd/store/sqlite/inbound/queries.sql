@@ -18,6 +18,10 @@ SELECT account_id FROM sending_domain WHERE name = :name AND status = 'verified'
 SELECT id FROM membership WHERE account_id = :account_id AND person_id IS NOT NULL
 UNION ALL SELECT id FROM api_key WHERE account_id = :account_id AND revoked_at IS NULL LIMIT 1;
 
+-- name: find_any_domain
+-- A sending domain of an account.
+SELECT id FROM sending_domain WHERE account_id = :account_id LIMIT 1;
+
 -- name: insert_inbound
 -- Stores a mail.
 INSERT INTO inbound_mail ({inbound}) VALUES ({:inbound});
