@@ -50,8 +50,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
 
 def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> Needs:
     settings = basics.settings
-    site = _site(settings, shared)
-    attention = attention_of(basics)
+    site, attention = _site(settings, shared), attention_of(basics)
     answers = Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir)
     return Needs(
         store=basics.store,

@@ -1,4 +1,4 @@
-"""Stopping a site, an address or a pool, letting it go on, and ending what replies have brought: operators do, since it is everybody's mail."""
+"""Stopping a site, an address or a pool, letting it go on, and ending what replies have brought. For operators: it concerns the mail of all accounts."""
 
 from typing import Final
 
