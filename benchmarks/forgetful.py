@@ -2,7 +2,7 @@
 
 from sendryd.cli.main import run
 from sendryd.store.base import NewMessage
-from sendryd.store.sqlite.mail.accepting import Accepting
+from sendryd.store.sql.mail.accepting import Accepting
 
 
 async def forget(_store: Accepting, _message: NewMessage) -> None:

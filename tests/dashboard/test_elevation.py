@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from sendryd.dashboard.pages import PAGES
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
+from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.testing.process import RelayProcess
 
 from .conftest import PASSWORD, Browser

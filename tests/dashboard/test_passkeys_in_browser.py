@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import CDPSession, Page, expect
 
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
+from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.testing.process import RelayProcess
 
 from .conftest import EMAIL, PASSWORD, Browser, become_owner, open_tab

@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
+from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.testing.clients import RestClient
 from sendryd.testing.world import SENDING_DOMAIN, World
 

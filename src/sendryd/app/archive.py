@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from sendryd.store.dialoguefiles import FOLDER as DIALOGUES
-from sendryd.store.sqlite.engine.connection import FILE_NAME, SPOOL_NAME
+from sendryd.store.drivers.sqlite import FILE_NAME, SPOOL_NAME
 
 FORMAT: Final = 1
 LABEL: Final = "sendryd-backup.json"

@@ -26,8 +26,8 @@ from sendryd.files import UNFINISHED, make_folder, sync_folder
 from sendryd.model.moment import timestamp
 from sendryd.store.base import SpoolReport
 from sendryd.store.dialoguefiles import FOLDER as DIALOGUES
-from sendryd.store.sqlite.engine.connection import FILE_NAME, SPOOL_NAME
-from sendryd.store.sqlite.mail.restoring import doubt_waiting
+from sendryd.store.drivers.sqlite import FILE_NAME, SPOOL_NAME
+from sendryd.store.sql.mail.restoring import doubt_waiting
 from sendryd.store.sqlite.snapshot import check_snapshot, take_snapshot
 from sendryd.store.sqlite.store import open_store
 

@@ -14,8 +14,8 @@ from sendryd.policy.health import Finding
 from sendryd.policy.routing import Security
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.resolver import Resolver
+from sendryd.store.drivers.sqlite import FILE_NAME
 from sendryd.store.errors import StoreError
-from sendryd.store.sqlite.engine.connection import FILE_NAME
 
 
 async def examine(settings: Settings) -> list[Finding]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from sendryd.store.drivers.sqlite import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.engine.creating import create_database
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from sendryd.files import make_folder
+from sendryd.store.drivers.sizes import USUAL, Sizes
+from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.store.sqlite import SqliteStore, open_store
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.store.sqlite.engine.creating import create_database
-from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 
 _MEMORY: Final = "/dev/shm"  # on Linux a disk in memory, where a commit does not wait for anything
 _NEEDED: Final = 1 << 30  # octets free; containers may have only a few million

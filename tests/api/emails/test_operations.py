@@ -12,8 +12,8 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, MessageId, format_id
 from sendryd.model.message import MessageSummary
+from sendryd.store.drivers.sizes import Sizes
 from sendryd.store.sqlite.engine.database import SEARCH_THREADS
-from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.store.sqlite.store import SqliteStore
 from sendryd.testing.api import ApiWorld
 from sendryd.testing.http import Answer

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
 from sendryd.store.base import ContentStore, Store
+from sendryd.store.drivers import sqlite as connection
+from sendryd.store.drivers.sizes import Sizes
 from sendryd.store.memory import MemoryStore
 from sendryd.store.memory.content import MemoryContents
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine import connection, segments
+from sendryd.store.sqlite.engine import segments
 from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.creating import create_database
-from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.stores import open_new_store
 
 

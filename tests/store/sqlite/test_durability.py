@@ -13,10 +13,10 @@ import pytest
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import Owner, QueueFilter
+from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.store.errors import SchemaMismatch, StoreFull, StoreUnavailable
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 ACCEPTING = """

@@ -15,11 +15,12 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import MessageId
 from sendryd.store.base import MessageFilter, QueueFilter
+from sendryd.store.drivers import database
+from sendryd.store.drivers import sqlite as connection
+from sendryd.store.drivers.sizes import Sizes
+from sendryd.store.drivers.sqlite import FILE_NAME, check_engine
 from sendryd.store.errors import NotAllowed, SchemaMismatch, StoreUnavailable
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine import connection, database
-from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine
-from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 # Accepts messages one after the other; prints for each its id and what became of it. Content and subject tell the id.

@@ -10,16 +10,16 @@ import pytest
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import MessageId
 from sendryd.store.base import QueueFilter
-from sendryd.store.sqlite.accounts.queries import SQL as ACCOUNTS
-from sendryd.store.sqlite.bulk.queries import SQL as BULK
+from sendryd.store.drivers.sqlite import open_connection
+from sendryd.store.sql.accounts.queries import SQL as ACCOUNTS
+from sendryd.store.sql.bulk.queries import SQL as BULK
+from sendryd.store.sql.lists.queries import SQL as LISTS
+from sendryd.store.sql.mail.filters import queue_conditions
+from sendryd.store.sql.mail.queries import SQL as MAIL
+from sendryd.store.sql.reports.queries import SQL as REPORTS
+from sendryd.store.sql.templates.queries import SQL as TEMPLATES
+from sendryd.store.sql.webhooks.queries import SQL as WEBHOOKS
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import open_connection
-from sendryd.store.sqlite.lists.queries import SQL as LISTS
-from sendryd.store.sqlite.mail.filters import queue_conditions
-from sendryd.store.sqlite.mail.queries import SQL as MAIL
-from sendryd.store.sqlite.reports.queries import SQL as REPORTS
-from sendryd.store.sqlite.templates.queries import SQL as TEMPLATES
-from sendryd.store.sqlite.webhooks.queries import SQL as WEBHOOKS
 from sendryd.testing.samples import ACCOUNT
 
 SQL = {**ACCOUNTS, **BULK, **LISTS, **MAIL, **REPORTS, **TEMPLATES, **WEBHOOKS}

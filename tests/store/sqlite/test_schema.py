@@ -26,11 +26,11 @@ from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import EgressKind
+from sendryd.store.drivers.loading import load
+from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.store.errors import SchemaMismatch
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
-from sendryd.store.sqlite.engine.loading import load
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 WORDS: dict[tuple[str, str], type[StrEnum]] = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import apsw
 
 from sendryd.model.account import AccountSettings, Branding
+from sendryd.store.drivers.sqlite import FILE_NAME
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine.connection import FILE_NAME
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 

@@ -9,9 +9,9 @@ from typing import Final
 
 import apsw
 
+from sendryd.store.drivers.sqlite import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open_connection, translated
 
 MAX_FAULTS: Final = 3  # in the line that tells of damage
 

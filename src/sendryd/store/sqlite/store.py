@@ -2,37 +2,38 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from sendryd.store.sqlite.accounts.adapter import Accounts
-from sendryd.store.sqlite.accounts.dkimkeys import DkimKeys
-from sendryd.store.sqlite.bulk.adapter import BulkJobs
-from sendryd.store.sqlite.derived.adapter import Derived
-from sendryd.store.sqlite.derived.file import DerivedFile
+from sendryd.store.derived.file import DerivedFile
+from sendryd.store.drivers.sizes import USUAL, Sizes
+from sendryd.store.drivers.sqlite import FILE_NAME, check_engine, open_connection, translated
+from sendryd.store.sql.accounts.adapter import Accounts
+from sendryd.store.sql.accounts.dkimkeys import DkimKeys
+from sendryd.store.sql.bulk.adapter import BulkJobs
+from sendryd.store.sql.derived.adapter import Derived
+from sendryd.store.sql.health.adapter import Health
+from sendryd.store.sql.inbound.adapter import Inbound
+from sendryd.store.sql.inbound.domainreports import DomainReports
+from sendryd.store.sql.lists.adapter import Lists
+from sendryd.store.sql.lists.suppressed import Suppressed
+from sendryd.store.sql.mail.adapter import Mail
+from sendryd.store.sql.mail.batch import Rows
+from sendryd.store.sql.mail.claims import DueScan
+from sendryd.store.sql.people.adapter import People
+from sendryd.store.sql.people.audited import Audited
+from sendryd.store.sql.people.closing import Closing
+from sendryd.store.sql.people.passkeys import Passkeys
+from sendryd.store.sql.people.views import SavedViews
+from sendryd.store.sql.replies.adapter import Replies
+from sendryd.store.sql.reports.adapter import Reports
+from sendryd.store.sql.templates.adapter import Templates
+from sendryd.store.sql.webhooks.adapter import Webhooks
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.checking import check_database
-from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.engine.creating import create_database, size_of
-from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
+from sendryd.store.sqlite.engine.database import SqliteDatabase
 from sendryd.store.sqlite.engine.upkeep import EngineUpkeep
-from sendryd.store.sqlite.health.adapter import Health
-from sendryd.store.sqlite.inbound.adapter import Inbound
-from sendryd.store.sqlite.inbound.domainreports import DomainReports
-from sendryd.store.sqlite.lists.adapter import Lists
-from sendryd.store.sqlite.lists.suppressed import Suppressed
-from sendryd.store.sqlite.mail.adapter import Mail
-from sendryd.store.sqlite.mail.batch import Rows
-from sendryd.store.sqlite.mail.claims import DueScan
-from sendryd.store.sqlite.people.adapter import People
-from sendryd.store.sqlite.people.audited import Audited
-from sendryd.store.sqlite.people.closing import Closing
-from sendryd.store.sqlite.people.passkeys import Passkeys
-from sendryd.store.sqlite.people.views import SavedViews
-from sendryd.store.sqlite.replies.adapter import Replies
-from sendryd.store.sqlite.reports.adapter import Reports
-from sendryd.store.sqlite.templates.adapter import Templates
-from sendryd.store.sqlite.webhooks.adapter import Webhooks
 
 
 class SqliteStore(
@@ -58,19 +59,19 @@ class SqliteStore(
 ):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
-    def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:
-        self._database = database
+    def __init__(self, database: SqliteDatabase, monotonic: Callable[[], float] | None = None) -> None:
+        self._database = self._sqlite = database
         self._scan = DueScan(database.sizes)
         self._claiming = asyncio.Lock()
         self._suppressed = Suppressed(database, monotonic)
-        self._derived = DerivedFile(database.path.parent)
+        self._derived = DerivedFile(database.path.parent, partial(open_connection, database.path, is_reader=True))
 
     def __repr__(self) -> str:
-        return f"<SqliteStore {self._database.path}>"
+        return f"<SqliteStore {self._sqlite.path}>"
 
     async def aclose(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self._derived.close)
-        await self._database.aclose()
+        await self._sqlite.aclose()
 
 
 def open_store(
@@ -102,7 +103,7 @@ def open_store(
                 migrate.apply(connection)
         finally:
             connection.close()
-    database = Database(data_dir, Rows, monotonic, tell_unreadable, sizes)
+    database = SqliteDatabase(data_dir, Rows, monotonic, tell_unreadable, sizes)
     try:
         database.remove_orphans()
     except BaseException:

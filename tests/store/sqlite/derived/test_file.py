@@ -9,9 +9,9 @@ import apsw
 import pytest
 
 from sendryd.model.apikey import KeyMode
+from sendryd.store.derived.file import FILE_NAME
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite import SqliteStore, open_store
-from sendryd.store.sqlite.derived.file import FILE_NAME
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.stores import open_new_store
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sendryd.store.sqlite.derived.activity import provider_in_sql
-from sendryd.store.sqlite.derived.queries import SQL as DERIVED
+from sendryd.store.derived.activity import provider_in_sql
+from sendryd.store.derived.queries import SQL as DERIVED
+from sendryd.store.drivers.sqlite import open_connection
+from sendryd.store.sql.mail.queries import SQL as MAIL
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import open_connection
-from sendryd.store.sqlite.mail.queries import SQL as MAIL
 
 SEARCHES = ("find_messages", "walk_messages", "walk_ended", "walk_complained", "list_waiting_messages")
 CONDITIONS = {"walk_ended": "state = 'bounced'"}
@@ -23,7 +23,7 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
     """An empty database that has the tables of both files."""
     made = open_connection(tmp_path / "plans.db")
     migrate.apply(made)
-    made.execute(resources.files("sendryd.store.sqlite.derived").joinpath("schema.sql").read_text("utf-8"))
+    made.execute(resources.files("sendryd.store.derived").joinpath("schema.sql").read_text("utf-8"))
     made.create_scalar_function("provider_of", provider_in_sql, 2, deterministic=True)
     yield made
     made.close()

@@ -1,6 +1,6 @@
 """What the writer waits for: nothing while few ask, as many as came before when many do."""
 
-from sendryd.store.sqlite.engine.gathering import FEW, GATHER_FACTOR, GATHER_TIME, MANY, PAUSE, Gathering
+from sendryd.store.sql.gathering import FEW, GATHER_FACTOR, GATHER_TIME, MANY, PAUSE, Gathering
 
 
 def serve(gathering: Gathering, clients: int, batches: int) -> list[int]:

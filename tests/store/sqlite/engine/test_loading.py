@@ -7,11 +7,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sendryd.store.sqlite.derived.activity import provider_in_sql
+from sendryd.store.derived.activity import provider_in_sql
+from sendryd.store.drivers.loading import load, read
+from sendryd.store.drivers.manyrows import CHUNKS, ManyRows
+from sendryd.store.drivers.statements import change, fetch_row, fetch_rows, fetch_value
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.loading import load, read
-from sendryd.store.sqlite.engine.manyrows import CHUNKS, ManyRows
-from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows, fetch_value
 
 FOLDERS = sorted(path.parent.name for path in Path(str(resources.files("sendryd.store.sqlite"))).glob("*/queries.sql"))
 TEXT = """-- What it is for.
@@ -72,7 +72,7 @@ def test_every_statement_fits_the_schema(folder: str) -> None:
     made = apsw.Connection(":memory:")
     migrate.apply(made)
     made.create_scalar_function("provider_of", provider_in_sql, 2, deterministic=True)
-    made.execute(resources.files("sendryd.store.sqlite.derived").joinpath("schema.sql").read_text("utf-8"))
+    made.execute(resources.files("sendryd.store.derived").joinpath("schema.sql").read_text("utf-8"))
     for statement in load(f"sendryd.store.sqlite.{folder}").values():
         whole = statement.replace("{conditions}", "1")
         made.execute(f"EXPLAIN {whole}", dict.fromkeys(re.findall(r":(\w+)", whole))).fetchall()

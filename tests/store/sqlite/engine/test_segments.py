@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
+from sendryd.store.drivers.sizes import Sizes
 from sendryd.store.errors import ContentDamaged, StoreFull, StoreUnavailable
+from sendryd.store.sql.place import Place
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import segments
-from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER, Place, SegmentId
+from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER, SegmentId
 from sendryd.store.sqlite.engine.segments import Spool, segment_name
-from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)

@@ -10,12 +10,12 @@ import pytest
 
 from sendryd.model.apikey import KeyMode
 from sendryd.store.base import NewMessage, SpoolReport
+from sendryd.store.drivers.sizes import USUAL, Sizes
+from sendryd.store.drivers.sqlite import FILE_NAME
 from sendryd.store.errors import ContentDamaged
 from sendryd.store.sqlite import SqliteStore, open_store
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import FILE_NAME
 from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER
-from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)

@@ -15,9 +15,9 @@ from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, Templa
 from sendryd.model.template import Template, TemplateContent
 from sendryd.model.webhook import NotificationState
 from sendryd.store.base import EventFilter, MessageFilter, NewMessage, Outcome, QueueFilter, Store
+from sendryd.store.drivers.sqlite import FILE_NAME
 from sendryd.store.errors import RowUnreadable
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine.connection import FILE_NAME
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.stores import open_new_store
 

@@ -11,9 +11,9 @@ import pytest
 
 from sendryd.model.ids import AccountId, SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
+from sendryd.store.drivers.sizes import Sizes
+from sendryd.store.sql.lists import suppressed
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine.sizes import Sizes
-from sendryd.store.sqlite.lists import suppressed
 from sendryd.store.sqlite.store import SqliteStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, NOW

@@ -16,14 +16,14 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.message import MessageClass
 from sendryd.store.base import MessageFilter
+from sendryd.store.drivers.sizes import USUAL, Sizes
+from sendryd.store.drivers.statements import fetch_rows
 from sendryd.store.errors import TookTooLong
+from sendryd.store.sql.mail import claims
+from sendryd.store.sql.mail.claims import DueScan
+from sendryd.store.sql.mail.queries import SQL
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
-from sendryd.store.sqlite.engine.statements import fetch_rows
-from sendryd.store.sqlite.mail import claims
-from sendryd.store.sqlite.mail.claims import DueScan
-from sendryd.store.sqlite.mail.queries import SQL
 from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 

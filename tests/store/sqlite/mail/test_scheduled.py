@@ -10,9 +10,9 @@ import pytest
 from sendryd.model.ids import TemplateId
 from sendryd.model.message import MessageType
 from sendryd.store.base import NewMessage, QueueFilter
+from sendryd.store.drivers.sizes import Sizes
+from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
-from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.samples import NOW, Samples
 
 TIME = NOW + timedelta(days=10)  # when it is to be sent

@@ -5,7 +5,7 @@ from pathlib import Path
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import WAITING_STATES
 from sendryd.store.base import MessageFilter
-from sendryd.store.sqlite.mail.searching import MANY
+from sendryd.store.sql.mail.searching import MANY
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.stores import open_new_store
 

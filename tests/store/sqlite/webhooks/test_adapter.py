@@ -12,17 +12,17 @@ import pytest
 from sendryd.model.ids import WebhookId
 from sendryd.model.webhook import MAIL_EVENTS, WebhookEvent
 from sendryd.store.base import NotificationFilter, Standing
+from sendryd.store.drivers.unreadable import Unreadable
+from sendryd.store.sql.webhooks.claiming import choose, lease_chosen
+from sendryd.store.sql.webhooks.outbox import owe_events
+from sendryd.store.sql.webhooks.queries import SQL
+from sendryd.store.sql.webhooks.replaying import statement
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.unreadable import Unreadable
-from sendryd.store.sqlite.webhooks.claiming import choose, lease_chosen
-from sendryd.store.sqlite.webhooks.outbox import owe_events
-from sendryd.store.sqlite.webhooks.queries import SQL
-from sendryd.store.sqlite.webhooks.replaying import statement
 from sendryd.testing.samples import NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
 NOBODY: frozenset[WebhookId] = frozenset()
-OUTBOX = resources.files("sendryd.store.sqlite.webhooks").joinpath("queries.sql").read_text("utf-8")
+OUTBOX = resources.files("sendryd.store.sql.webhooks").joinpath("queries.sql").read_text("utf-8")
 
 
 @pytest.fixture

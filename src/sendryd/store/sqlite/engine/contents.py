@@ -3,19 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import apsw
-
-from sendryd.store.codec.reading import Row
+from sendryd.store.drivers.connection import Connection
+from sendryd.store.drivers.sqlite import SqliteConnection
+from sendryd.store.drivers.statements import change, fetch_row, fetch_value
 from sendryd.store.errors import StoreUnavailable
+from sendryd.store.sql.place import Place
 from sendryd.store.sqlite.engine.queries import SQL
-from sendryd.store.sqlite.engine.records import SEGMENT_HEADER, Place, SegmentId
+from sendryd.store.sqlite.engine.records import SEGMENT_HEADER, SegmentId
 from sendryd.store.sqlite.engine.segments import Spool
-from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_value
-
-
-def place_of(message_id: int, row: Row) -> Place:
-    """The place of a message's content, from the columns `segment`, `segment_id`, `position` and `size`."""
-    return Place(message_id, row["segment"], row["segment_id"], row["position"], row["size"])
 
 
 class SpooledContents:
@@ -24,7 +19,7 @@ class SpooledContents:
     def __init__(self, segments: Spool) -> None:
         self._segments = segments
 
-    def prepare(self, connection: apsw.Connection, /) -> bool:
+    def prepare(self, connection: SqliteConnection, /) -> bool:
         """Begin a new file if there is none, or if the present one is large enough or was removed.
 
         The database records the file in a commit of its own, before the file exists: a file that it does not know belongs to another database.
@@ -46,7 +41,7 @@ class SpooledContents:
             is_begun = self._segments.begin(SegmentId(number, spool["id"], identity))
         return True
 
-    def put_many(self, connection: apsw.Connection, /, contents: Sequence[tuple[int, bytes]]) -> list[Place]:
+    def put_many(self, connection: SqliteConnection, /, contents: Sequence[tuple[int, bytes]]) -> list[Place]:
         """Append the contents to the file, synced, and count them."""
         appended = self._segments.append(contents)
         segment = appended.segment
@@ -65,6 +60,6 @@ class SpooledContents:
     def read_range(self, place: Place, start: int, stop: int) -> Iterator[bytes]:
         return self._segments.read_range(place, start, stop)
 
-    def drop(self, connection: apsw.Connection, /, places: Sequence[Place]) -> None:
+    def drop(self, connection: Connection, /, places: Sequence[Place]) -> None:
         for number, count in Counter(place.segment for place in places).items():
             change(connection, SQL["leave_segment"], number=number, messages=count)

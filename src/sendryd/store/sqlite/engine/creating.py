@@ -13,9 +13,9 @@ from pathlib import Path
 import apsw
 
 from sendryd.files import UNFINISHED, make_folder, sync_folder
+from sendryd.store.drivers.sqlite import PAGE_SIZE, SPOOL_NAME
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import PAGE_SIZE, SPOOL_NAME
 
 
 def size_of(path: Path) -> int:

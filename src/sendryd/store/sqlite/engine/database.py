@@ -2,27 +2,31 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
-
-import apsw
 
 from sendryd.store.base import SpoolReport
 from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import to_json
+from sendryd.store.drivers.connection import Connection
+from sendryd.store.drivers.sizes import USUAL, Sizes
+from sendryd.store.drivers.sqlite import FILE_NAME, SPOOL_NAME, SqliteConnection, open_connection, translated
+from sendryd.store.drivers.statement import Statement
+from sendryd.store.drivers.statements import fetch_row, fetch_rows
+from sendryd.store.drivers.unreadable import Unreadable
 from sendryd.store.errors import StoreUnavailable
-from sendryd.store.sqlite.engine.batch import Batch
-from sendryd.store.sqlite.engine.connection import FILE_NAME, SPOOL_NAME, open_connection, translated
+from sendryd.store.sql.batch import Batch
+from sendryd.store.sql.database import Database
+from sendryd.store.sql.place import Place
 from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.queries import SQL
+from sendryd.store.sqlite.engine.records import RECORD_HEADER
 from sendryd.store.sqlite.engine.room import Room
 from sendryd.store.sqlite.engine.segments import SegmentFile, Spool
-from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.spool import compare
-from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows, fetch_value
-from sendryd.store.sqlite.engine.unreadable import Unreadable
 from sendryd.store.sqlite.engine.watch import KnownFiles
 from sendryd.store.sqlite.engine.writer import Writer
 
@@ -33,7 +37,7 @@ FILE_CHECK_INTERVAL: Final = 0.25  # seconds between checks that the file still 
 Result = TypeVar("Result")
 
 
-class Database:
+class SqliteDatabase(Database):
     """Connections to one data directory."""
 
     def __init__(
@@ -56,22 +60,22 @@ class Database:
         self._checked = float("-inf")
         self._reader = open_connection(self.path, is_reader=True, sizes=self.sizes)
         self._local = threading.local()
-        self._opened: list[apsw.Connection] = []
+        self._opened: list[SqliteConnection] = []
         self._is_closing = False
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="sqlite-search")
 
-    def fetch_row(self, statement: str, /, **values: Any) -> Row | None:
-        """The first row of a short look-up by key. Runs in the calling thread: it takes microseconds."""
+    async def find_rows(self, statement: Statement, /, **values: Any) -> list[Row]:
+        """The rows of a short look-up by key. Runs in the event loop's thread: it takes microseconds."""
         self._check_file()
         with translated():
-            return fetch_row(self._reader, statement, **values)
+            return self._reader.rows(statement, values)
 
-    def fetch_rows(self, statement: str, /, **values: Any) -> list[Row]:
-        """The rows of a short look-up. Runs in the calling thread."""
+    async def find_row(self, statement: Statement, /, **values: Any) -> Row | None:
+        """The first row of a short look-up by key."""
         self._check_file()
         with translated():
-            return fetch_rows(self._reader, statement, **values)
+            return self._reader.row(statement, values)
 
     def _check_file(self) -> None:
         """Raises `StoreUnavailable` if the open database is not the file of its name: reads would be out of date."""
@@ -84,38 +88,11 @@ class Database:
         else:
             self._files.check()
 
-    async def read_rows(self, statement: str, /, **values: Any) -> list[Row]:
-        """The rows of a longer look-up, in a reader thread."""
-        return await self.read(lambda connection: fetch_rows(connection, statement, **values))
-
-    async def read_value(self, statement: str, /, **values: Any) -> Any:
-        """The only value of a longer look-up, in a reader thread; None if there is no row."""
-        return await self.read(lambda connection: fetch_value(connection, statement, **values))
-
-    async def list_rows(self, statement: str, prefix: str, /, **values: Any) -> list[Row | None]:
-        """The rows of a longer look-up, in a reader thread, with None in place of a row whose text is not UTF-8. `prefix` names its kind in the
-        report of the row.
-        """
-        return await self.read(lambda connection: self.unreadable.fetch(connection.execute(statement, values), prefix))
-
-    async def search_rows(self, statement: str, prefix: str, /, **values: Any) -> list[Row | None]:
-        """The rows of a list that may take long, in a search thread, with None in place of a row whose text is not UTF-8. Raises `TookTooLong`."""
-        return await self.search(lambda connection: self.unreadable.fetch(connection.execute(statement, values), prefix))
-
-    @property
-    def plain(self) -> "Database":
-        """These connections, for writes that only prepare a change: an audited database keeps its entry for the change itself."""
-        return self
-
-    async def change(self, statement: str, /, **values: Any) -> int:
-        """Runs one statement as a transaction. Returns how many rows it has changed."""
-        return await self.write(lambda connection, _: change(connection, statement, **values))
-
-    async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Runs a longer look-up in a reader thread, in one read transaction."""
         return await self.in_thread(lambda: self._read(work))
 
-    async def search(self, work: Callable[[apsw.Connection], Result]) -> Result:
+    async def search(self, work: Callable[[Connection], Result]) -> Result:
         """Runs a look-up that may take long in a search thread, in one read transaction. Raises `TookTooLong`."""
         self._check_open()
         loop, is_over = asyncio.get_running_loop(), threading.Event()
@@ -126,8 +103,8 @@ class Database:
             is_over.set()  # also when the caller was cancelled
             timer.cancel()
 
-    def _search(self, work: Callable[[apsw.Connection], Result], is_over: threading.Event) -> Result:
-        def limited(connection: apsw.Connection) -> Result:
+    def _search(self, work: Callable[[Connection], Result], is_over: threading.Event) -> Result:
+        def limited(connection: SqliteConnection) -> Result:
             connection.set_progress_handler(is_over.is_set, self.sizes.search_progress)
             try:
                 return work(connection)
@@ -136,19 +113,15 @@ class Database:
 
         return self._read(limited)
 
-    def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+    def _read(self, work: Callable[[SqliteConnection], Result]) -> Result:
         self._check_file()
         with translated():
-            connection: apsw.Connection | None = getattr(self._local, "connection", None)
+            connection: SqliteConnection | None = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = open_connection(self.path, is_reader=True, sizes=self.sizes)
                 self._opened.append(connection)
-            connection.execute("BEGIN")
-            try:
+            with connection.reading():
                 return work(connection)
-            finally:
-                if connection.in_transaction:
-                    connection.execute("COMMIT")
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Runs work on files in a reader thread."""
@@ -165,10 +138,38 @@ class Database:
             with translated():
                 self.room.check(size)
 
-    async def write(self, action: Callable[[apsw.Connection, Any], Result]) -> Result:
-        """Runs an action in the writer's next transaction; returns once it is committed."""
+    async def write(self, action: Callable[[Connection, Any], Result], *, is_alone: bool = True) -> Result:  # noqa: ARG002
+        """Runs an action in the writer's next transaction. SQLite has one writer at a time, so an action is always alone."""
         result: Result = await self.writer.submit(action)
         return result
+
+    async def write_contents(self, action: Callable[[Connection, Any], Result], sizes: Sequence[int], *, is_alone: bool = False) -> Result:  # noqa: ARG002
+        size = sum(sizes) + len(sizes) * RECORD_HEADER
+        self.check_room(size)
+        result: Result = await self.writer.submit(action, size=size)
+        return result
+
+    async def read_content(self, place: Place) -> bytes:
+        if place.size <= self.sizes.read_inline:
+            return self.contents.read(place)
+        return await self.in_thread(partial(self.contents.read, place))
+
+    async def stream_content(self, place: Place) -> AsyncIterator[bytes]:
+        for piece in self.contents.read_range(place, 0, place.size):
+            yield piece
+
+    def drop_contents(self, connection: Connection, places: Sequence[Place]) -> None:
+        self.contents.drop(connection, places)
+
+    async def touch(self) -> None:
+        """Writes a page of the file, synced."""
+
+        def action(connection: SqliteConnection, _batch: object) -> None:
+            # The value must change: the engine does not write a page that stays the same, and the disk would not be tested.
+            version: int = connection.execute("PRAGMA user_version").get
+            connection.execute(f"PRAGMA user_version = {(version + 1) % (1 << 31)}")
+
+        await self.writer.submit(action)
 
     def remove_orphans(self) -> int:
         """Removes files of contents that the database knows and no message refers to, except files that a process appends to. Returns how many."""

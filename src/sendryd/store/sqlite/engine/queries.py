@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from sendryd.store.sqlite.engine.loading import load
+from sendryd.store.drivers.loading import load
 
 SQL: Final = load(__package__)

@@ -1,4 +1,4 @@
--- Segments of the spool, and the settled time. sendryd.store.sqlite.engine.loading loads them.
+-- Segments of the spool, and the settled time. sendryd.store.drivers.loading loads them.
 
 -- name: read_spool
 -- The id of the spool, and the last segment number.
@@ -27,7 +27,7 @@ SELECT number, id, messages, octets FROM segment ORDER BY number;
 
 -- name: forget_segments
 -- Deletes segments without messages whose files are missing; `numbers` are those of the existing files.
-DELETE FROM segment WHERE messages <= 0 AND number NOT IN (SELECT value FROM json_each(:numbers));
+DELETE FROM segment WHERE messages <= 0 AND number {not_in_numbers:numbers};
 
 -- name: read_clock
 -- The settled time that was stored last.

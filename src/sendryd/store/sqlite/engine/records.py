@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from sendryd.valuetype import valuetype
+from sendryd.store.sql.place import Place
 
 MAGIC: Final = b"\x89sendryd"  # no content begins like this: the first octet of a header block is at most 127
 FORMAT: Final = 1
@@ -33,17 +33,6 @@ class SegmentId:
     number: int
     spool: bytes
     id: bytes
-
-
-@valuetype(frozen=True, slots=True)
-class Place:
-    """The position of a content and which one it is, as the database stores it."""
-
-    message_id: int
-    segment: int
-    segment_id: bytes | None  # None: a file of a version without ids and checksums
-    position: int  # of the content's first octet
-    size: int
 
 
 class Unreadable(Exception):
@@ -74,11 +63,6 @@ def record_header(message_id: int, content: bytes) -> bytes:
     """The octets before a content."""
     front = _RECORD_FRONT.pack(message_id, len(content), checksum(content))
     return front + _CRC.pack(zlib.crc32(front))
-
-
-def record_size(content: bytes) -> int:
-    """Octets that a content takes in a file."""
-    return RECORD_HEADER + len(content)
 
 
 def read_record_header(front: bytes, place: Place) -> int:

@@ -24,13 +24,14 @@ from threading import Lock
 from typing import Final
 
 from sendryd.files import make_folder, sync_folder
+from sendryd.store.drivers.sizes import USUAL, Sizes
 from sendryd.store.errors import ContentDamaged, StoreUnavailable
+from sendryd.store.sql.place import Place
 from sendryd.store.sqlite.engine.records import (
     MAGIC,
     PIECEWISE,
     RECORD_HEADER,
     SEGMENT_HEADER,
-    Place,
     SegmentId,
     Unreadable,
     checksum,
@@ -39,7 +40,6 @@ from sendryd.store.sqlite.engine.records import (
     record_header,
     segment_header,
 )
-from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 
 MAX_VECTOR: Final = 512  # contents of one system call, each with its header; Linux takes 1024 pieces
 _NUMBER: Final = re.compile(r"\d{10,15}")  # the number in a file's name

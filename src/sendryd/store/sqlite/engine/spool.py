@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from sendryd.store.base import SpoolReport
 from sendryd.store.codec.reading import Row
-from sendryd.store.sqlite.engine.connection import translated
+from sendryd.store.drivers.sqlite import translated
 from sendryd.store.sqlite.engine.segments import SegmentFile, Spool, segment_name
 
 

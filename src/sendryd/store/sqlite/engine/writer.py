@@ -19,20 +19,20 @@ from typing import Any, Final
 import apsw
 
 from sendryd.store.base import ContentStore
+from sendryd.store.drivers.sizes import USUAL, Sizes
+from sendryd.store.drivers.sqlite import FULL, PAGE_SIZE, SqliteConnection, open_connection, translated
 from sendryd.store.errors import AlreadyAnswered, StoreError, StoreFull, StoreUnavailable
-from sendryd.store.sqlite.engine.batch import Batch
-from sendryd.store.sqlite.engine.connection import FULL, PAGE_SIZE, open_connection, translated
-from sendryd.store.sqlite.engine.gathering import GATHER_OCTETS, Gathering
-from sendryd.store.sqlite.engine.records import Place
+from sendryd.store.sql.batch import Batch
+from sendryd.store.sql.gathering import GATHER_OCTETS, Gathering
+from sendryd.store.sql.place import Place
 from sendryd.store.sqlite.engine.room import Room
-from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.watch import KnownFiles
 
 MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
 IDLE_CHECKPOINT: Final = 1.0  # seconds without work before a checkpoint
 CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before closing without a checkpoint
 
-Action = Callable[[apsw.Connection, Any], Any]  # the second argument is the batch
+Action = Callable[[SqliteConnection, Any], Any]  # the second argument is the batch
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Writer:
     def __init__(
         self,
         path: Path,
-        contents: ContentStore[apsw.Connection, Place],
+        contents: ContentStore[SqliteConnection, Place],
         room: Room,
         make_batch: Callable[[], Batch],
         monotonic: Callable[[], float] | None,
@@ -76,7 +76,7 @@ class Writer:
         self._octets = 0  # of new content in waiting operations
         self._wanted = 0  # number of waiting operations that wakes the thread; 0: it is awake
         self._gathering = Gathering()
-        self._connection: apsw.Connection | None = None
+        self._connection: SqliteConnection | None = None
         self._log_pages = 0
         self._written_back = 0  # pages at the start of the log that a checkpoint has copied
         self._files = KnownFiles()  # the database and its log
@@ -88,7 +88,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    def _connect(self) -> apsw.Connection:
+    def _connect(self) -> SqliteConnection:
         # A missing file must not be replaced by an empty one.
         connection = open_connection(self._path, may_create=False, sizes=self._sizes)
         connection.set_wal_hook(self._on_commit)
@@ -264,7 +264,7 @@ class Writer:
             return error
         return None
 
-    def _prepare_contents(self, connection: apsw.Connection) -> None:
+    def _prepare_contents(self, connection: SqliteConnection) -> None:
         if self._contents.prepare(connection):
             self._room.hold()
         self._takes_contents = True
@@ -308,7 +308,7 @@ class Writer:
                 _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
-def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Batch) -> None:
+def _act(batch: Sequence[Operation], connection: SqliteConnection, rows: Batch) -> None:
     """Runs the actions. An operation that refuses and has changed nothing keeps its error, and the others go on."""
     for operation in batch:
         operation.error = None  # from an earlier try
@@ -321,7 +321,7 @@ def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Batch) -
             operation.error = error
 
 
-def _added(connection: apsw.Connection, rows: Batch) -> tuple[int, int]:
+def _added(connection: SqliteConnection, rows: Batch) -> tuple[int, int]:
     return connection.total_changes(), rows.count
 
 

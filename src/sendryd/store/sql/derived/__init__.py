@@ -1,0 +1,1 @@
+"""What is derived from messages and events, as the store offers it."""
