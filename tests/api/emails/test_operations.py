@@ -292,7 +292,7 @@ async def test_a_search_that_takes_too_long_is_503_with_a_sentence(tmp_path: Pat
         await api.add_message(key)
         assert isinstance(api.store, SqliteStore)
         may_go_on = threading.Event()
-        others = [api.store._database._searchers.submit(may_go_on.wait) for _ in range(SEARCH_THREADS)]
+        others = [api.store._sqlite._searchers.submit(may_go_on.wait) for _ in range(SEARCH_THREADS)]
         asyncio.get_running_loop().call_later(2 * hasty.search_seconds, may_go_on.set)  # the time is over before there is a thread
         answer = await api.get("/v1/emails?search=nothing", secret)
         assert (answer.status, answer.json["error"]["code"]) == (503, "internal_error")

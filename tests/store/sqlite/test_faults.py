@@ -15,12 +15,12 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import MessageId
 from sendryd.store.base import MessageFilter, QueueFilter
-from sendryd.store.drivers import database
 from sendryd.store.drivers import sqlite as connection
 from sendryd.store.drivers.sizes import Sizes
 from sendryd.store.drivers.sqlite import FILE_NAME, check_engine
 from sendryd.store.errors import NotAllowed, SchemaMismatch, StoreUnavailable
 from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import database
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 # Accepts messages one after the other; prints for each its id and what became of it. Content and subject tell the id.
@@ -29,6 +29,7 @@ import asyncio, os, resource, signal, sys
 from pathlib import Path
 from sendryd.store.errors import StoreError
 from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import database
 from sendryd.testing.samples import Samples
 
 async def main():

@@ -46,8 +46,8 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
 
 
 def plan(connection: apsw.Connection, name: str) -> list[str]:
-    values = dict.fromkeys(re.findall(r":(\w+)", SQL[name]))
-    return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", values).fetchall()]
+    values = dict.fromkeys(re.findall(r":(\w+)", SQL[name].sqlite))
+    return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name].sqlite}", values).fetchall()]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -82,7 +82,7 @@ def test_the_mail_log_follows_an_index_of_its_own(connection: apsw.Connection) -
 def test_waiting_destinations_are_found_along_the_indexes_of_what_waits(connection: apsw.Connection, account: str) -> None:
     steps = []
     for name in ("list_waiting_destinations", "sample_of_destination", "page_destination"):
-        statement = SQL[name].replace("{conditions}", account)
+        statement = SQL[name].where(account).sqlite
         values = dict.fromkeys(re.findall(r":(\w+)", statement))
         steps += [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()]
     of_deliveries = [step for step in steps if "delivery" in step and "SUBQUERY" not in step]
@@ -130,7 +130,7 @@ def test_deliveries_of_a_change_are_found_along_an_index(connection: apsw.Connec
     conditions = queue_conditions(which)
     if which.domain:
         conditions.add("d.state = 'queued'")
-    found = connection.execute("EXPLAIN QUERY PLAN " + conditions.of(MAIL["find_in_queue"]), conditions.values).fetchall()
+    found = connection.execute("EXPLAIN QUERY PLAN " + conditions.of(MAIL["find_in_queue"]).sqlite, conditions.values).fetchall()
     steps = [str(row[3]) for row in found]
     assert any(index in step for step in steps)
     assert [step for step in steps if step.startswith("SCAN d")] == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-import sendryd.store.sqlite
+import sendryd.store
 from sendryd.model.actor import Role
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.bulk import BulkChange, BulkState
@@ -144,10 +144,14 @@ def test_migrations_are_applied_once_and_guarded(connection: apsw.Connection) ->
 
 
 def test_every_statement_is_used() -> None:
-    folder = Path(str(resources.files(sendryd.store.sqlite)))
-    for file in folder.glob("*/queries.sql"):
-        code = "".join(path.read_text("utf-8") for path in file.parent.glob("*.py"))
-        assert [name for name in load(f"sendryd.store.sqlite.{file.parent.name}") if f'"{name}"' not in code] == []
+    folder = Path(str(resources.files(sendryd.store)))
+    files = list(folder.rglob("queries.sql"))
+    assert len(files) > 10
+    for file in files:
+        package = ".".join(("sendryd.store", *file.parent.relative_to(folder).parts))
+        readers = [path for path in folder.rglob("*.py") if f"from {package}.queries import SQL" in path.read_text("utf-8")]
+        code = "".join(path.read_text("utf-8") for path in readers)
+        assert [name for name in load(package) if f'"{name}"' not in code] == []
 
 
 def _make(path: Path, version: int) -> apsw.Connection:
@@ -218,7 +222,7 @@ def test_deliveries_of_the_version_before_get_their_account_and_class(tmp_path: 
     _insert_mail(connection, 3, "marketing", "queued")
     connection.execute("DELETE FROM message WHERE id = 3")
     connection.close()
-    open_store(tmp_path)._database.close()
+    open_store(tmp_path)._sqlite.close()
     assert _read_deliveries(tmp_path / FILE_NAME) == [
         (1, 7, "transactional", None, "queued", None),
         (2, 7, "bulk", None, "delivered", None),
@@ -259,7 +263,7 @@ def test_damaged_deliveries_of_the_version_before_are_migrated_with_the_others(t
         "CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery BEGIN SELECT 1; END"
     )  # the migration makes its own
     connection.close()
-    open_store(tmp_path)._database.close()
+    open_store(tmp_path)._sqlite.close()
     found = {row[0]: row for row in _read_deliveries(path)}
     assert [found[number][4] for number in (1, 2, 3)] == [state, after, state]
     assert [found[number][1] for number in (1, 3)] == [7, 7]

@@ -1,1 +1,1 @@
-"""The derived file of SQLite: figures and the search index, made from the main file by the follower, and made again if it is lost."""
+"""The derived file: figures and the search index in a file of SQLite, made from the main database by the follower, and made again if it is lost."""

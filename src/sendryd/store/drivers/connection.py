@@ -1,4 +1,4 @@
-"""What the parts of the store ask of a connection, whatever engine is behind it.
+"""What the parts of the store ask of a connection to any engine.
 
 A connection belongs to one thread at a time and blocks it: transactions of the store are plain functions, which a thread of the store runs.
 """

@@ -1,4 +1,4 @@
-"""The steps, windows, caches and patience of the SQLite store. Tests make them small, to meet their ends."""
+"""The steps, windows, caches and patience of a store in SQL. Tests make them small, to meet their ends."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""The database as the parts of the store see it: one that writes, many that read, whatever engine is behind."""
+"""The database as the parts of the store see it: one connection writes, many read, in any engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeVar
 
 from sendryd.store.codec.reading import Row
@@ -64,7 +64,7 @@ class Database(ABC):
         """A whole content, verified. Raises `ContentDamaged`."""
 
     @abstractmethod
-    def stream_content(self, place: Place) -> AsyncIterator[bytes]:
+    def stream_content(self, place: Place) -> AsyncGenerator[bytes, None]:
         """A content in pieces of at most 64 KiB, verified at the end. Raises `ContentDamaged`."""
 
     @abstractmethod

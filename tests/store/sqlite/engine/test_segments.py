@@ -271,7 +271,7 @@ async def test_what_a_crash_left_behind_goes_at_the_next_start(tmp_path: Path) -
     new = samples.message()
     await store.accept(new)
     lost = open_store(tmp_path)
-    await lost._database.writer.submit(lambda *_: None, size=1)  # begins a file; and is killed before it commits a message
+    await lost._sqlite.writer.submit(lambda *_: None, size=1)  # begins a file; and is killed before it commits a message
     other = open_store(tmp_path)  # while the first ones are still at work
     assert len(list((tmp_path / "spool").iterdir())) == 2
     await other.aclose()

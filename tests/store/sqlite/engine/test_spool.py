@@ -229,7 +229,7 @@ async def test_an_old_data_directory_is_read_on_and_its_numbers_continue(here: I
 
 async def test_an_old_spool_that_is_lost_or_another_is_seen(here: Installation, tmp_path: Path) -> None:
     old = await make_old(here.data_dir)
-    open_store(here.data_dir)._database.close()  # migrated
+    open_store(here.data_dir)._sqlite.close()  # migrated
     there = Installation(tmp_path / "there", first=500)
     await there.run(2)
     shutil.copy(there.spool / "0000000001.seg", here.spool / "0000000002.seg")
@@ -247,7 +247,7 @@ async def test_an_old_spool_that_is_lost_or_another_is_seen(here: Installation, 
 async def test_old_files_go_with_their_messages(here: Installation) -> None:
     await make_old(here.data_dir)
     store = open_store(here.data_dir)
-    await store._database.write(lambda connection, _: connection.execute("DELETE FROM delivery").fetchall())
+    await store._sqlite.writer.submit(lambda connection, _: connection.execute("DELETE FROM delivery").fetchall())
     assert await store.delete_messages(created_before=NOW + MONTH, limit=10) == 3
     await store.aclose()
     assert here.names() == []

@@ -1,1 +1,1 @@
-"""Accounts, API keys and sending domains in SQLite."""
+"""Accounts, API keys and sending domains."""

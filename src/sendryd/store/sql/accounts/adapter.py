@@ -1,4 +1,4 @@
-"""Accounts, keys and sending domains in SQLite."""
+"""Accounts, keys and sending domains."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""DKIM keys of domains that rotate them, in SQLite."""
+"""DKIM keys of domains that rotate them."""
 
 from datetime import datetime
 

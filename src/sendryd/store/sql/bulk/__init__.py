@@ -1,1 +1,1 @@
-"""Changes of many deliveries at once in SQLite."""
+"""Changes of many deliveries at once."""

@@ -1,4 +1,4 @@
-"""Changes of many deliveries at once in SQLite."""
+"""Changes of many deliveries at once."""
 
 from collections.abc import Sequence
 from datetime import datetime

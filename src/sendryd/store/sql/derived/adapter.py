@@ -1,4 +1,4 @@
-"""What is derived from messages and events, in SQLite."""
+"""What is derived from messages and events."""
 
 from datetime import datetime
 

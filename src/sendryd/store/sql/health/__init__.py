@@ -1,1 +1,1 @@
-"""Findings, silences and alerts in SQLite."""
+"""Findings, silences and alerts."""

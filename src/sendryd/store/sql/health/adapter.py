@@ -1,4 +1,4 @@
-"""`HealthStore` in SQLite."""
+"""`HealthStore`."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""Mail that came in, in SQLite."""
+"""Mail that came in."""

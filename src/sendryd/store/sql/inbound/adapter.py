@@ -1,4 +1,4 @@
-"""Mail that came in, in SQLite."""
+"""Mail that came in."""
 
 from collections.abc import Sequence
 from datetime import datetime

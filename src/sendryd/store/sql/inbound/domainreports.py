@@ -1,4 +1,4 @@
-"""Reports of others about our domains, in SQLite."""
+"""Reports of others about our domains."""
 
 from collections.abc import Sequence
 from datetime import datetime

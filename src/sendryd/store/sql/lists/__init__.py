@@ -1,1 +1,1 @@
-"""Suppressions and unsubscribes in SQLite."""
+"""Suppressions and unsubscribes."""

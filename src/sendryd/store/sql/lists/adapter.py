@@ -1,4 +1,4 @@
-"""Suppressions and unsubscribes in SQLite."""
+"""Suppressions and unsubscribes."""
 
 from collections.abc import Sequence
 

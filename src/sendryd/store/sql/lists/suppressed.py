@@ -4,6 +4,7 @@ Changes by this process are seen at once; changes by other processes within half
 with more than `Sizes.suppressed_kept` addresses is not cached.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -21,7 +22,8 @@ class Suppressed:
         self._database = database
         self._monotonic = monotonic
         self._version = -1
-        self._checked = float("-inf")
+        self._checked = float("-inf")  # when the last completed check began
+        self._checking = asyncio.Lock()
         self._changes = 0  # changes by this process; the database has them before `add` and `discard` are called
         self._kept: dict[int, set[str] | None] = {}  # None: too many to cache
 
@@ -37,16 +39,21 @@ class Suppressed:
         return frozenset(kept.intersection(emails)) if kept else frozenset()
 
     async def _look_for_changes(self) -> None:
-        if self._monotonic is not None:
-            now = self._monotonic()
-            if now - self._checked < CHECK_INTERVAL:
+        if self._is_fresh():
+            return
+        async with self._checking:  # a look-up that comes meanwhile waits for the answer
+            if self._is_fresh():
                 return
-            self._checked = now
-        row = await self._database.find_row(SQL["read_lists_version"])
-        version = int(row["version"]) if row else 0
-        if version != self._version:
-            self._kept.clear()
-            self._version = version
+            began = 0.0 if self._monotonic is None else self._monotonic()
+            row = await self._database.find_row(SQL["read_lists_version"])
+            version = int(row["version"]) if row else 0
+            if version != self._version:
+                self._kept.clear()
+                self._version = version
+            self._checked = began
+
+    def _is_fresh(self) -> bool:
+        return self._monotonic is not None and self._monotonic() - self._checked < CHECK_INTERVAL
 
     async def _keep(self, account_id: int) -> None:
         """Loads the addresses and caches them, unless something changed meanwhile: then this look-up reads the database."""

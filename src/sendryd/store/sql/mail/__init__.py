@@ -1,1 +1,1 @@
-"""Messages, deliveries and events in SQLite."""
+"""Messages, deliveries and events."""

@@ -1,4 +1,4 @@
-"""Accepting messages in SQLite."""
+"""Accepting messages."""
 
 from collections.abc import Sequence
 from datetime import datetime

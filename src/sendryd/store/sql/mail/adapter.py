@@ -1,4 +1,4 @@
-"""The mail side of the SQLite store."""
+"""The mail side of a store in SQL."""
 
 from sendryd.store.sql.mail.accepting import Accepting
 from sendryd.store.sql.mail.captures import Captures

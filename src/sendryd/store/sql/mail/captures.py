@@ -1,4 +1,4 @@
-"""Changes of captured mail in SQLite."""
+"""Changes of captured mail."""
 
 from collections.abc import Sequence
 from datetime import datetime

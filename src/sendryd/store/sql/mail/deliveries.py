@@ -1,7 +1,8 @@
-"""Claiming deliveries and recording outcomes in SQLite."""
+"""Claiming deliveries and recording outcomes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -105,8 +106,9 @@ class Deliveries:
 
     async def stream_content(self, message_id: MessageId) -> AsyncIterator[bytes]:
         place = await self._place(message_id)
-        async for piece in self._database.stream_content(place):
-            yield piece
+        async with aclosing(self._database.stream_content(place)) as pieces:  # a reader may stop early
+            async for piece in pieces:
+                yield piece
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
         recording = Recording(lease, outcomes, to_ms(now))

@@ -1,4 +1,4 @@
-"""Suspended addresses and counts of warming ones, in SQLite."""
+"""Suspended addresses and counts of warming ones."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

@@ -1,4 +1,4 @@
-"""Reports on deliveries that are done, in SQLite."""
+"""Reports on deliveries that are done."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Leases deliveries that a look at the queue has chosen, in SQLite."""
+"""Leases deliveries that a look at the queue has chosen."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Hosts that did TLS and requests for probes, in SQLite."""
+"""Hosts that did TLS and requests for probes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime

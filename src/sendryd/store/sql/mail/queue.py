@@ -1,4 +1,4 @@
-"""The operator's operations on the queue in SQLite."""
+"""The operator's operations on the queue."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

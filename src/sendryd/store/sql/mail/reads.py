@@ -1,4 +1,4 @@
-"""The reads of the API and the dashboard in SQLite."""
+"""The reads of the API and the dashboard."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

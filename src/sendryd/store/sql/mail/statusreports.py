@@ -1,4 +1,4 @@
-"""Reports to senders, in SQLite."""
+"""Reports to senders."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Suspended accounts in SQLite."""
+"""Suspended accounts."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Requests for transcripts, and the events that the mail log follows, in SQLite."""
+"""Requests for transcripts, and the events that the mail log follows."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""People, sessions and the audit in SQLite."""
+"""People, sessions and the audit."""

@@ -1,4 +1,4 @@
-"""`PeopleStore` in SQLite."""
+"""`PeopleStore`."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

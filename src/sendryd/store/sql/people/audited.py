@@ -1,7 +1,7 @@
 """Changes with their entry of the audit, in one transaction."""
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Self, TypeAlias, TypeVar
 
 from typing_extensions import override
@@ -65,7 +65,7 @@ class AuditedDatabase(Database):
         return await self._plain.read_content(place)
 
     @override
-    def stream_content(self, place: Place) -> AsyncIterator[bytes]:
+    def stream_content(self, place: Place) -> AsyncGenerator[bytes, None]:
         return self._plain.stream_content(place)
 
     @override
@@ -87,7 +87,9 @@ class AuditedDatabase(Database):
     @override
     async def change(self, statement: Statement, /, **values: Any) -> int:
         """A statement that changes no row is a change that was refused."""
-        return await self._write(self._plain.write, lambda connection, _: change(connection, statement, **values), bool)
+        return await self._write(
+            lambda one: self._plain.write(one, is_alone=False), lambda connection, _: change(connection, statement, **values), bool
+        )
 
     async def _write(
         self,

@@ -1,4 +1,4 @@
-"""`ClosingStore` in SQLite."""
+"""`ClosingStore`."""
 
 from datetime import datetime
 from typing import Final

@@ -1,4 +1,4 @@
-"""`PasskeyStore` in SQLite."""
+"""`PasskeyStore`."""
 
 from sendryd.model.ids import PersonId
 from sendryd.model.people import AuditEntry, Passkey, PasskeyUse, SpentChallenge

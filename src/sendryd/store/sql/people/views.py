@@ -1,4 +1,4 @@
-"""`SavedViewStore` in SQLite."""
+"""`SavedViewStore`."""
 
 from sendryd.model.ids import AccountId, PersonId, SavedViewId
 from sendryd.model.savedview import SavedView

@@ -1,1 +1,1 @@
-"""Unknown replies, in SQLite."""
+"""Unknown replies."""

@@ -1,4 +1,4 @@
-"""Unknown replies, in SQLite."""
+"""Unknown replies."""
 
 from collections.abc import Sequence
 from datetime import datetime

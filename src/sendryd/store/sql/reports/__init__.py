@@ -1,1 +1,1 @@
-"""Statistics, scheduled reports and the log of API requests in SQLite."""
+"""Statistics, scheduled reports and the log of API requests."""

@@ -1,4 +1,4 @@
-"""Statistics of mail in SQLite. Events are read along the primary key: identifiers grow with time.
+"""Statistics of mail. Events are read along the primary key: identifiers grow with time.
 
 The statements are built here, not in `queries.sql`: filters, buckets of time and the kind of breakdown change their shape. Their rows are read by
 position: the columns vary, and each row is unpacked beside its statement.

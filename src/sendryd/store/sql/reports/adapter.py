@@ -1,4 +1,4 @@
-"""Statistics, scheduled reports and the log of API requests in SQLite."""
+"""Statistics, scheduled reports and the log of API requests."""
 
 from datetime import datetime
 

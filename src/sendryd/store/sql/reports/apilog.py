@@ -1,4 +1,4 @@
-"""The log of API requests in SQLite."""
+"""The log of API requests."""
 
 from collections.abc import Sequence
 from datetime import datetime

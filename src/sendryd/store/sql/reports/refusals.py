@@ -1,4 +1,4 @@
-"""The log of the SMTP door in SQLite."""
+"""The log of the SMTP door."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""Templates in SQLite."""
+"""Templates."""

@@ -1,4 +1,4 @@
-"""Stored templates in SQLite."""
+"""Stored templates."""
 
 from datetime import datetime
 

@@ -1,1 +1,1 @@
-"""Webhooks and the outbox in SQLite."""
+"""Webhooks and the outbox."""

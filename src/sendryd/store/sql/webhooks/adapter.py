@@ -1,4 +1,4 @@
-"""Webhooks and the outbox in SQLite."""
+"""Webhooks and the outbox."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Chooses and leases due notifications in SQLite."""
+"""Chooses and leases due notifications."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""Attempts and replays of notifications in SQLite."""
+"""Attempts and replays of notifications."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

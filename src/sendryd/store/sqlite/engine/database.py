@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -154,7 +154,7 @@ class SqliteDatabase(Database):
             return self.contents.read(place)
         return await self.in_thread(partial(self.contents.read, place))
 
-    async def stream_content(self, place: Place) -> AsyncIterator[bytes]:
+    async def stream_content(self, place: Place) -> AsyncGenerator[bytes, None]:
         for piece in self.contents.read_range(place, 0, place.size):
             yield piece
 

@@ -28,7 +28,6 @@ class EngineUpkeep:
 
     async def check_writable(self) -> None:
         self.check_room(1)
-
         await self._sqlite.touch()
 
     async def read_clock(self) -> datetime | None:

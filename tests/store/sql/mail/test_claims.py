@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
-import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +16,9 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.message import MessageClass
 from sendryd.store.base import MessageFilter
 from sendryd.store.drivers.sizes import USUAL, Sizes
-from sendryd.store.drivers.statements import fetch_rows
+from sendryd.store.drivers.sqlite import FILE_NAME, SqliteConnection
+from sendryd.store.drivers.statement import Statement
+from sendryd.store.drivers.statements import fetch_rows, fetch_value
 from sendryd.store.errors import TookTooLong
 from sendryd.store.sql.mail import claims
 from sendryd.store.sql.mail.claims import DueScan
@@ -42,9 +43,9 @@ class Row:
 
 
 @cache
-def migrated() -> apsw.Connection:
+def migrated() -> SqliteConnection:
     """An empty database, for others to copy."""
-    made = apsw.Connection(":memory:")
+    made = SqliteConnection(":memory:")
     migrate.apply(made)
     return made
 
@@ -53,7 +54,7 @@ class Queue:
     """A queue in a database, and the scan over it."""
 
     def __init__(self, sizes: Sizes = USUAL) -> None:
-        self.connection = apsw.Connection(":memory:")
+        self.connection = SqliteConnection(":memory:")
         with self.connection.backup("main", migrated(), "main") as copy:
             copy.step()
         self.connection.execute(
@@ -261,20 +262,21 @@ async def test_test_mail_is_never_claimed(tmp_path: Path) -> None:
     later = NOW + timedelta(hours=1)
     assert await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9) == []
     # Nor if it was chosen before.
-    connection = apsw.Connection(str(tmp_path / "sendryd.db"))
+    connection = SqliteConnection(str(tmp_path / FILE_NAME))
     values = {"token": 1, "node": "local", "boot": 2, "ids": f"[{queued[0].id}]", "moment": 1 << 62}
     assert fetch_rows(connection, SQL["lease_deliveries"], **values) == []
     connection.close()
     await store.aclose()
 
 
-ENDLESS = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT count(*) FROM number"
+_ENDLESS = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT count(*) FROM number"
+ENDLESS = Statement("endless", _ENDLESS, _ENDLESS)
 
 
 async def test_searches_do_not_hold_up_claims_and_end_in_time(tmp_path: Path) -> None:
     store, samples = open_store(tmp_path, sizes=Sizes(search_seconds=30.0)), Samples()
     await store.accept(samples.message(["a@one.test"]))
-    searches = [asyncio.create_task(store._database.search(lambda connection: connection.execute(ENDLESS).fetchone())) for _ in range(8)]
+    searches = [asyncio.create_task(store._database.search(lambda connection: fetch_value(connection, ENDLESS))) for _ in range(8)]
     await asyncio.sleep(0)
     async with asyncio.timeout(25):  # less than the searches have
         claims = await store.claim_deliveries(now=NOW, lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9)
@@ -285,7 +287,7 @@ async def test_searches_do_not_hold_up_claims_and_end_in_time(tmp_path: Path) ->
     await asyncio.gather(*searches, return_exceptions=True)
     hasty = open_store(tmp_path, sizes=Sizes(search_seconds=0.05))
     with pytest.raises(TookTooLong):
-        await hasty._database.search(lambda connection: connection.execute(ENDLESS).fetchone())
+        await hasty._database.search(lambda connection: fetch_value(connection, ENDLESS))
     await hasty.aclose()
     assert len((await store.list_messages(ACCOUNT, MessageFilter(mode=KeyMode.LIVE), limit=9)).items) == 1
     await store.aclose()

@@ -12,6 +12,7 @@ import pytest
 from sendryd.model.ids import WebhookId
 from sendryd.model.webhook import MAIL_EVENTS, WebhookEvent
 from sendryd.store.base import NotificationFilter, Standing
+from sendryd.store.drivers.sqlite import SqliteConnection
 from sendryd.store.drivers.unreadable import Unreadable
 from sendryd.store.sql.webhooks.claiming import choose, lease_chosen
 from sendryd.store.sql.webhooks.outbox import owe_events
@@ -26,14 +27,14 @@ OUTBOX = resources.files("sendryd.store.sql.webhooks").joinpath("queries.sql").r
 
 
 @pytest.fixture
-def connection() -> Iterator[apsw.Connection]:
-    made = apsw.Connection(":memory:")
+def connection() -> Iterator[SqliteConnection]:
+    made = SqliteConnection(":memory:")
     migrate.apply(made)
     yield made
     made.close()
 
 
-def fill(connection: apsw.Connection, webhook_id: int, count: int, *, is_active: bool = True, due_at: int = 0) -> None:
+def fill(connection: SqliteConnection, webhook_id: int, count: int, *, is_active: bool = True, due_at: int = 0) -> None:
     connection.execute(
         "INSERT INTO webhook (id, account_id, url, events, secret, is_active, created_at, updated_at)"
         " VALUES (?, 1, '', '[\"email.delivered\"]', '', ?, 0, 0)",
@@ -46,7 +47,7 @@ def fill(connection: apsw.Connection, webhook_id: int, count: int, *, is_active:
 
 
 @pytest.mark.parametrize("why", ["busy", "switched off"])
-def test_the_backlog_of_a_dead_webhook_is_not_looked_at(connection: apsw.Connection, why: str) -> None:
+def test_the_backlog_of_a_dead_webhook_is_not_looked_at(connection: SqliteConnection, why: str) -> None:
     fill(connection, 1, 20_000, is_active=why == "busy")
     fill(connection, 2, 20)
     ticks = itertools.count()
@@ -59,7 +60,7 @@ def test_the_backlog_of_a_dead_webhook_is_not_looked_at(connection: apsw.Connect
     assert next(ticks) < 30
 
 
-def test_what_was_chosen_is_leased_once_and_only_for_an_active_webhook(connection: apsw.Connection) -> None:
+def test_what_was_chosen_is_leased_once_and_only_for_an_active_webhook(connection: SqliteConnection) -> None:
     fill(connection, 1, 2)
     fill(connection, 2, 2)
     chosen = choose(connection, 1, 9, NOBODY, 9)
@@ -70,24 +71,24 @@ def test_what_was_chosen_is_leased_once_and_only_for_an_active_webhook(connectio
 
 
 @pytest.mark.parametrize("name", sorted(re.findall(r"-- name: (\w+)", OUTBOX)))
-def test_no_statement_passes_a_whole_table(connection: apsw.Connection, name: str) -> None:
-    statement = SQL[name].replace("{conditions}", "n.account_id = :account_id")
+def test_no_statement_passes_a_whole_table(connection: SqliteConnection, name: str) -> None:
+    statement = SQL[name].where("n.account_id = :account_id").sqlite
     values = dict.fromkeys(re.findall(r":(\w+)", statement))
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()]
     passed = [step for step in plan if step in {"SCAN event", "SCAN notification", "SCAN webhook"}]
     # The oldest, as many as are to be deleted.
     assert passed == (["SCAN notification"] if name == "delete_notifications" else [])
-    assert plan or SQL[name].startswith("INSERT")
+    assert plan or SQL[name].sqlite.startswith("INSERT")
 
 
 @pytest.mark.parametrize(
     ("standing", "index"),
     [(None, "notification_webhook"), (Standing.FAILING, "notification_failing"), (Standing.WAITING, "notification_webhook")],
 )
-def test_notifications_of_a_webhook_are_found_along_an_index(connection: apsw.Connection, standing: Standing | None, index: str) -> None:
+def test_notifications_of_a_webhook_are_found_along_an_index(connection: SqliteConnection, standing: Standing | None, index: str) -> None:
     which = NotificationFilter(standing=standing, type=WebhookEvent.EMAIL_BOUNCED, status_code=500, start=NOW, end=LATER)
     for name in ("search_notifications", "count_notifications", "list_failing"):
-        text = statement(name, which)
+        text = statement(name, which).sqlite
         plan = [
             str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(re.findall(r":(\w+)", text))).fetchall()
         ]
@@ -95,7 +96,7 @@ def test_notifications_of_a_webhook_are_found_along_an_index(connection: apsw.Co
         assert {step for step in plan if step.startswith("SCAN n")} <= {"SCAN notification USING INDEX notification_leased"}
 
 
-def test_mail_that_is_accepted_asks_for_no_webhooks(connection: apsw.Connection) -> None:
+def test_mail_that_is_accepted_asks_for_no_webhooks(connection: SqliteConnection) -> None:
     connection.close()  # whoever asks fails
     row = {"id": 1, "type": "queued"}
     owe_events(connection, [row] * 3)

@@ -11,6 +11,7 @@ import pytest
 from sendryd.store.derived.activity import provider_in_sql
 from sendryd.store.derived.queries import SQL as DERIVED
 from sendryd.store.drivers.sqlite import open_connection
+from sendryd.store.drivers.statement import Statement
 from sendryd.store.sql.mail.queries import SQL as MAIL
 from sendryd.store.sqlite.engine import migrate
 
@@ -29,9 +30,9 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
     made.close()
 
 
-def plan(connection: apsw.Connection, statement: str) -> list[str]:
-    values = dict.fromkeys(re.findall(r":(\w+)", statement))
-    return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()]
+def plan(connection: apsw.Connection, statement: Statement) -> list[str]:
+    values = dict.fromkeys(re.findall(r":(\w+)", statement.sqlite))
+    return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values).fetchall()]
 
 
 @pytest.mark.parametrize("name", DERIVED)
@@ -43,7 +44,7 @@ def test_no_table_is_passed_as_a_whole(connection: apsw.Connection, name: str) -
 @pytest.mark.parametrize("name", SEARCHES)
 def test_lists_go_along_the_rare_side(connection: apsw.Connection, name: str) -> None:
     for condition in (CONDITIONS.get(name, "m.account_id = 1 AND m.mode = 'live'"), CONDITIONS.get(name, "m.account_id = 1")):
-        steps = plan(connection, MAIL[name].replace("{conditions}", condition))
+        steps = plan(connection, MAIL[name].where(condition))
         scans = [
             step
             for step in steps
@@ -55,6 +56,6 @@ def test_lists_go_along_the_rare_side(connection: apsw.Connection, name: str) ->
 
 
 def test_mail_that_failed_is_found_in_an_index_of_its_own(connection: apsw.Connection) -> None:
-    steps = plan(connection, MAIL["walk_ended"].replace("{conditions}", "state = 'bounced'"))
+    steps = plan(connection, MAIL["walk_ended"].where("state = 'bounced'"))
     assert any("COVERING INDEX delivery_ended (state=? AND message_id<?)" in step for step in steps)
     assert any("event_complained (message_id<?)" in step for step in plan(connection, MAIL["walk_complained"]))
