@@ -49,7 +49,7 @@ class Accepting:
             for message in messages:
                 _add(connection, message, rows)
 
-        await self._database.write_contents(action, [len(message.content) for message in messages])
+        await self._database.write_contents(action, [len(message.content) for message in messages], is_alone=answer is not None)
         for message in messages:
             self._look_at(message)
 
@@ -88,7 +88,7 @@ class Accepting:
             else:
                 change(connection, SQL["insert_source_request"], message_id=message.id, content=new.source_request)
 
-        await self._database.write_contents(action, [len(new.content)])
+        await self._database.write_contents(action, [len(new.content)], is_alone=True)
         if self._scan.is_behind(due_at):
             self._scan.restart()
 
