@@ -2,11 +2,11 @@
 
 import pytest
 
-from sendryd.store.drivers.statement import Statement, to_postgres, to_sqlite
+from sendryd.store.drivers.statement import Statement, to_sqlite
 
 
 def made(text: str) -> Statement:
-    return Statement("some", to_sqlite(text), to_postgres(text))
+    return Statement("some", to_sqlite(text), text)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
-from sendryd.store.drivers.statement import Statement, to_postgres, to_sqlite
+from sendryd.store.drivers.statement import Statement, to_sqlite
 
 _BLOCK: Final = re.compile(r"^-- (columns|name): (\w+)\n", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
@@ -34,7 +34,7 @@ def load(package: str) -> Mapping[str, Statement]:
     others = read(own.read_text("utf-8"), columns) if own.is_file() else {}
     if lone := sorted(others.keys() - common):
         raise ValueError(f"postgres.sql has statements that queries.sql has not: {', '.join(lone)}")
-    return {name: Statement(name, to_sqlite(text), to_postgres(others.get(name, text))) for name, text in common.items()}
+    return {name: Statement(name, to_sqlite(text), others.get(name, text)) for name, text in common.items()}
 
 
 def read(text: str, columns: dict[str, list[str]] | None = None) -> Mapping[str, str]:

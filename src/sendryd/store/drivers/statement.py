@@ -6,7 +6,7 @@ statement, `postgres.sql` beside `queries.sql` has it under the same name.
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 # Marks: a list of numbers or of words is one parameter, a JSON array.
@@ -15,6 +15,7 @@ _INDEXED: Final = re.compile(r"\s+(?:INDEXED BY \w+|NOT INDEXED)\b")  # the othe
 _LIKE: Final = re.compile(r"\bLIKE\b")  # which does not tell upper from lower case in SQLite
 _NOCASE: Final = re.compile(r"(:?[\w.]+) = (:?[\w.]+) COLLATE NOCASE")
 _PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_CHANGE: Final = re.compile(r"\b(INSERT|UPDATE|DELETE)\b")
 _FORMS: Final = 512  # statements with conditions whose forms are kept
 
 
@@ -40,32 +41,51 @@ def _word(mark: re.Match[str]) -> str:
 
 
 class Statement:
-    """One statement, as each engine takes it."""
-
-    __slots__ = ("_with", "is_change", "name", "parameters", "postgres", "postgres_text", "sqlite")
+    """One statement, as each engine takes it. The forms for PostgreSQL are made when they are asked for first: a program with SQLite needs none."""
 
     def __init__(self, name: str, sqlite: str, postgres: str) -> None:
-        """Both texts have `:name` for parameters, and no marks but `{conditions}`."""
+        """Both texts have `:name` for parameters. The one for SQLite has no marks but `{conditions}`; the other may have marks and words of SQLite."""
         self.name = name
         self.sqlite = sqlite
-        self.postgres_text = postgres
-        self.postgres, self.parameters = _numbered(postgres)
-        self.is_change = re.search(r"\b(INSERT|UPDATE|DELETE)\b", postgres) is not None
-        self._with: Callable[[str, str], Statement] = lru_cache(_FORMS)(self._replace)
+        self._postgres = postgres
 
     def __repr__(self) -> str:
         return f"<Statement {self.name}>"
+
+    @cached_property
+    def postgres_text(self) -> str:
+        """The text for PostgreSQL, still with `:name` for parameters."""
+        return to_postgres(self._postgres)
+
+    @cached_property
+    def postgres(self) -> str:
+        """The text for PostgreSQL with `$1`, `$2` … for parameters."""
+        return _numbered(self.postgres_text)[0]
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of PostgreSQL's parameters, in the order of their numbers."""
+        return _numbered(self.postgres_text)[1]
+
+    @cached_property
+    def is_change(self) -> bool:
+        """Whether it may change rows."""
+        return _CHANGE.search(self._postgres) is not None
 
     def where(self, text: str) -> "Statement":
         """The statement with a text in place of `{conditions}`, which may have marks."""
         return self.replaced("{conditions}", text)
 
     def replaced(self, before: str, after: str) -> "Statement":
-        """The statement with another text in place of a part of it. The new text may have marks."""
+        """The statement with another text in place of a part of it that has no marks. The new text may have marks."""
         return self._with(before, after)
 
+    @cached_property
+    def _with(self) -> Callable[[str, str], "Statement"]:
+        return lru_cache(_FORMS)(self._replace)
+
     def _replace(self, before: str, after: str) -> "Statement":
-        return Statement(self.name, self.sqlite.replace(before, to_sqlite(after)), self.postgres_text.replace(before, to_postgres(after)))
+        return Statement(self.name, self.sqlite.replace(before, to_sqlite(after)), self._postgres.replace(before, after))
 
 
 def _numbered(text: str) -> tuple[str, tuple[str, ...]]:

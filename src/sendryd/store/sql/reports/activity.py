@@ -25,7 +25,7 @@ from sendryd.store.base import MAX_OFFSETS, ReportFilter
 from sendryd.store.codec.values import clean, first_id, from_ms, to_ms
 from sendryd.store.derived.activity import provider_in_sql
 from sendryd.store.drivers.connection import Connection
-from sendryd.store.drivers.statement import Statement, to_postgres
+from sendryd.store.drivers.statement import Statement
 from sendryd.store.sql.database import Database
 
 ID_SLACK: Final = timedelta(minutes=10)  # between the times of an event's identifier and of the event: seconds, unless clocks differ
@@ -182,7 +182,7 @@ class Activity:
                 connection.provide("author_domain", author_domain, 1)
             if "provider_of" in text:
                 connection.provide("provider_of", provider_in_sql, 2)
-            return list(connection.tuples(Statement("facts", text, to_postgres(text)), values))
+            return list(connection.tuples(Statement("facts", text, text), values))
 
         return await self._database.read(work)
 
