@@ -54,6 +54,7 @@ COMMANDS = (
     ("queue", "cancel"),
     ("queue", "bounce"),
     ("queue", "reprioritise"),
+    ("queue", "reroute"),
     ("queue", "suspend"),
     ("queue", "resume"),
     ("queue", "suspensions"),

@@ -1,5 +1,6 @@
 """Changes that people make to all waiting mail of one destination, or to the deliveries of a filter. Each change is in the audit."""
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -12,13 +13,16 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, EventId
 from sendryd.model.message import MessageClass
 from sendryd.model.moment import timestamp
+from sendryd.policy.detour import OPERATOR, SMART_HOST, DetourHost, pool_detour
 from sendryd.policy.replies.verdict import SOFT, Category
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.smarthost import FORM, parse_smart_host, smart_host_lane, write_smart_host
 from sendryd.policy.throttle import MX_MAX
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import HeldBy, LimitedDestination, NewEvent, QueueFilter, Store
 
+AT_ONCE: Final = 1000  # deliveries of a filter: their ids are one parameter of a statement
 RETURNED: Final = "5.7.1"  # RFC 3463 §3.8: not delivered by a decision, not by a fault
 
 
@@ -30,6 +34,14 @@ class DestinationChange(StrEnum):
     RELEASE = "queue.released"
     CANCEL = "queue.cancelled"
     BOUNCE = "queue.bounced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where waiting mail is sent. Neither: by the settings of its sending domain."""
+
+    pool: str = ""  # an address pool that the setting has
+    smart_host: str = field(default="", repr=False)  # a URL, which may have a password
 
 
 _EXPLAINED: Final = frozenset({DestinationChange.HOLD, DestinationChange.BOUNCE})  # their reason is asked for
@@ -76,6 +88,25 @@ class Destinations:
             after = {"deliveries": number, "class": priority.value, **_why(shorten_reason(reason))}
             await self._audit.add(by.account_id, by.actor, by.client, "queue.reprioritised", target, after=after)
         return number
+
+    async def reroute(self, which: QueueFilter, way: "Way", by: By, *, target: str, reason: str = "") -> int:
+        """Sends the waiting deliveries of a filter another way, or by that of their sending domains again; those that are queued are due now. Returns how
+        many have another way now. A smart host given here may be at a private address: the caller is an operator. Raises `BadField`.
+        """
+        detour, lane, shown = None, None, "their domains"
+        if way.smart_host:
+            host = _detour_host(way.smart_host)
+            await self._store.put_detour_host(host, self._clock.now())
+            detour, lane, shown = SMART_HOST, host.lane, host.url
+        elif way.pool:
+            detour, shown = pool_detour(way.pool), f"pool {way.pool}"
+        moved = await self._store.set_detour(which, detour, lane)
+        for start in range(0, len(moved), AT_ONCE):
+            await self._store.retry(QueueFilter(delivery_ids=tuple(moved[start : start + AT_ONCE])), self._clock.now())
+        if moved:
+            after = {"deliveries": len(moved), "way": shown, **_why(shorten_reason(reason))}
+            await self._audit.add(by.account_id, by.actor, by.client, "queue.rerouted", target, after=after)
+        return len(moved)
 
     async def pause(self, domain: str, by: By, *, name: str, length: timedelta | None = None, reason: str = "") -> bool:
         """Stop all mail to a domain, or to all of them for `ANY_DOMAIN`, of every account, also what comes in later; for a time, or until it is
@@ -141,6 +172,19 @@ class Destinations:
                 return await store.cancel(which, now, make_event)
             case DestinationChange.BOUNCE:
                 return await store.bounce(which, now, make_event, metadata=_returned(by, reason))
+
+
+def _detour_host(url: str) -> DetourHost:
+    """Raises `BadField`."""
+    try:
+        smart_host = parse_smart_host(url)
+        lane = smart_host_lane(url, OPERATOR)
+    except ValueError as error:
+        raise BadField("smarthost", str(error)) from None
+    if smart_host is None:
+        raise BadField("smarthost", FORM)
+    password = smart_host.credentials[1] if smart_host.credentials is not None else ""
+    return DetourHost(lane=lane, url=write_smart_host(smart_host), password=password)
 
 
 def _target(domain: str) -> str:

@@ -34,6 +34,7 @@ class Delivery(HasId, _DeliveryFields):
     hold_reason: str | None
     crashes: int
     copy: bool  # for an archive: the status of the message does not depend on it
+    detour: str | None  # the way that `queue reroute` has given it: `pool:NAME` or `smarthost`
 
 
 _DialogueLineFields = TypedDict("_DialogueLineFields", {"from": Literal["us", "them"]})
@@ -117,6 +118,7 @@ def delivery_json(delivery: QueuedDelivery) -> Delivery:
         "hold_reason": delivery.hold_reason.value if delivery.hold_reason else None,
         "crashes": delivery.crashes,
         "copy": delivery.is_copy,
+        "detour": delivery.detour or None,
     }
 
 

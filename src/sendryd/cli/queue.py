@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -18,14 +18,28 @@ from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_wo
 from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
+from sendryd.cli.queuechoice import (
+    Choice,
+    Domain,
+    OlderThan,
+    OptionalTarget,
+    Reason,
+    State,
+    Yes,
+    count_words,
+    filter_of,
+    states_of,
+)
 from sendryd.cli.queueeffects import effects, relax
 from sendryd.cli.queuereplies import replies
+from sendryd.cli.queuereroute import reroute
 from sendryd.cli.queuesuspend import resume, suspend, suspensions
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import Event
-from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id, parse_id
-from sendryd.model.message import MessageClass, MessageStatus
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
+from sendryd.model.message import MessageClass
 from sendryd.model.moment import timestamp
+from sendryd.policy.detour import detour_words
 from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter, TraceRequest
 
@@ -40,41 +54,19 @@ app.command()(suspend)
 app.command()(resume)
 app.command()(suspensions)
 app.command()(egress.addresses)
+app.command()(reroute)
 app.command()(effects)
 app.command()(relax)
 
-STATES: Final = (*(status.value for status in MessageStatus), "held")
 TRACED: Final = 5  # sessions of a trace: enough to see one host fail and the next one answer
 MAX_TRACED: Final = 1000  # a transcript is for a person to read
 Target = Annotated[str, typer.Argument(metavar="ID", help="A message (em_…) or one delivery (dlv_…).")]
-Domain = Annotated[str | None, typer.Option(help="Only deliveries to this domain.")]
-State = Annotated[str | None, typer.Option(help="Only deliveries in this state: held, or a status of the API.")]
-OlderThan = Annotated[str | None, typer.Option(metavar="DURATION", help="Only deliveries accepted longer ago than this, for example 2h.")]
-
-
-def _states_of(word: str | None) -> frozenset[DeliveryState] | None:
-    """The states of a public word. `queued` and `sending` share one state; the number of attempts tells them apart."""
-    if word is None:
-        return None
-    if word not in STATES:
-        raise typer.BadParameter(f"--state is one of {', '.join(STATES)}")
-    return frozenset(state for state in DeliveryState for attempts in (0, 1) if delivery_word(state, attempts) == word)
-
-
-def _filter_of(text: str) -> QueueFilter:
-    number = parse_id(text, MESSAGE_PREFIX)
-    if number is not None:
-        return QueueFilter(message_id=MessageId(number))
-    number = parse_id(text, DELIVERY_PREFIX)
-    if number is None:
-        fail(f"{text} is neither the id of a message (em_…) nor of a delivery (dlv_…)")
-    return QueueFilter(delivery_id=DeliveryId(number))
 
 
 @app.command("list")
 def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False) -> None:
     """List waiting deliveries, or those in another --state."""
-    states, age = _states_of(state), duration(older_than)
+    states, age = states_of(state), duration(older_than)
 
     async def work(basics: Basics) -> tuple[list[QueuedDelivery], list[str]]:
         which = QueueFilter(
@@ -116,7 +108,7 @@ def show(target: Target, as_json: Json = False) -> None:
     """Show deliveries with every attempt, what was said in it, and why they wait."""
 
     async def work(basics: Basics) -> list[ExplainedDelivery]:
-        deliveries = await basics.store.list_queue(_filter_of(target))
+        deliveries = await basics.store.list_queue(filter_of(target))
         if not deliveries:
             raise CommandFailed(f"there is no {target}")
         message = deliveries[0].message
@@ -146,6 +138,8 @@ def show(target: Target, as_json: Json = False) -> None:
         print_line(item["id"], item["recipient"], item["state"], item["explanation"])
         if item["site"]:
             print_line("  site", item["site"])
+        if item["detour"]:
+            print_line("  rerouted", detour_words(item["detour"]))
         for event in item["attempts_made"]:
             metadata = event["metadata"]
             reply = metadata.get("reply") or metadata.get("reason", "")
@@ -155,11 +149,6 @@ def show(target: Target, as_json: Json = False) -> None:
                 print_line(f"    {cells[0]}", cells[1])
 
 
-OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit; the reason of a hold is also shown with the mail.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Without a terminal nothing is asked.")]
-# `queued` and `sending` are one state in the store; `sending` has had attempts.
-HAS_ATTEMPTS: Final = {"queued": False, "sending": True}
 _DONE: Final = {
     DestinationChange.TRY_NOW: "due now",
     DestinationChange.HOLD: "held",
@@ -176,48 +165,15 @@ _CHANGED_STATES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The deliveries that a command changes, and why."""
-
-    target: str | None
-    domain: str | None
-    state: str | None
-    older_than: str | None
-    reason: str
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it names no deliveries."""
-        return self.target is self.domain is self.state is self.older_than is None
-
-    @property
-    def words(self) -> str:
-        """What the audit calls the deliveries that options have chosen: the domain, or the options."""
-        named = (("--domain", self.domain), ("--state", self.state), ("--older-than", self.older_than))
-        given = [(option, value) for option, value in named if value is not None]
-        return given[0][1].lower() if len(given) == 1 and self.domain else " ".join(f"{option} {value}" for option, value in given)
-
-
 def _change(change: DestinationChange, choice: Choice, *, is_agreed: bool, as_json: bool) -> None:
     """Changes the chosen deliveries, and prints their number. A person at a terminal who has chosen by options sees the number first."""
-    which = _filter_of(choice.target) if choice.target is not None else QueueFilter()
-    if choice.is_empty:
-        raise typer.BadParameter("name a message or a delivery, or choose with --domain, --state or --older-than")
-    states, age = _states_of(choice.state), duration(choice.older_than)
+    choice.check()
     does_ask = choice.target is None and not is_agreed and sys.stdin.isatty()
 
     async def work(basics: Basics) -> int | None:
-        found = await basics.store.list_queue(which, limit=1) if choice.target is not None else []
-        if choice.target is not None and not found:
-            raise CommandFailed(f"there is no {choice.target}")
-        chosen = replace(
-            which,
-            toward=choice.domain.lower() if choice.domain else None,
-            states=(states or WAITING_STATES) & _CHANGED_STATES[change],
-            has_attempts=HAS_ATTEMPTS.get(choice.state or ""),
-            created_before=basics.clock.now() - age if age is not None else None,
-        )
+        which = await choice.find(basics)
+        found = await basics.store.list_queue(filter_of(choice.target), limit=1) if choice.target is not None else []
+        chosen = replace(which, states=(which.states or WAITING_STATES) & _CHANGED_STATES[change])
         if not chosen.states:
             return 0
         if does_ask and not await asyncio.to_thread(_does_agree, change, len(await basics.store.find_deliveries(chosen))):
@@ -241,15 +197,11 @@ def _change(change: DestinationChange, choice: Choice, *, is_agreed: bool, as_js
     if as_json:
         print_json({"count": count})
     else:
-        say(f"{_count(count)} {_DONE[change]}.")
+        say(f"{count_words(count)} {_DONE[change]}.")
 
 
 def _does_agree(change: DestinationChange, count: int) -> bool:
-    return count == 0 or typer.confirm(f"{_count(count)} will be {_DONE[change]}. Go on?", err=True)
-
-
-def _count(number: int) -> str:
-    return f"{number} {'delivery' if number == 1 else 'deliveries'}"
+    return count == 0 or typer.confirm(f"{count_words(count)} will be {_DONE[change]}. Go on?", err=True)
 
 
 @app.command()
@@ -363,7 +315,7 @@ def reprioritise(
     choice = Choice(target, domain, None, older_than, reason)
     if choice.is_empty:
         raise typer.BadParameter("name a message or a delivery, or choose with --domain or --older-than")
-    which, age = _filter_of(target) if target is not None else QueueFilter(), duration(older_than)
+    which, age = filter_of(target) if target is not None else QueueFilter(), duration(older_than)
 
     async def work(basics: Basics) -> int:
         if target is not None and not await basics.store.list_queue(which, limit=1):
@@ -380,4 +332,4 @@ def reprioritise(
     if as_json:
         print_json({"count": count})
     else:
-        say(f"{_count(count)} now of the class {priority.value}.")
+        say(f"{count_words(count)} now of the class {priority.value}.")

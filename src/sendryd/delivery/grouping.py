@@ -23,9 +23,9 @@ def group_claims(claims: Sequence[Claim], *, is_one_hop: bool) -> list[Claim]:
 
 
 def _join(claims: Sequence[Claim]) -> Iterable[Claim]:
-    by_hop: dict[tuple[int, int, str], Claim] = {}
+    by_hop: dict[tuple[int, int, str, str], Claim] = {}
     for claim in claims:
-        key = claim.message.id, claim.lease.token, lane_of(claim.domain)
+        key = claim.message.id, claim.lease.token, lane_of(claim.domain), claim.detour
         first = by_hop.get(key)
         by_hop[key] = claim if first is None else replace(first, deliveries=first.deliveries + claim.deliveries)
     return by_hop.values()

@@ -1,7 +1,8 @@
 """Sending domains with a smart host of their own: the next hop of their mail.
 
 A delivery of such a domain has the smart host's lane in place of its recipient's domain (`policy.smarthost`), since the door stored it or the setting
-changed. One that is in another lane than the setting says, for it was accepted in the moment of the change, is moved here and taken up again.
+changed. One that is in another lane than the setting says, for it was accepted in the moment of the change, is moved here and taken up again. The setting
+leaves alone what a person has given another way (`policy.detour`).
 """
 
 from dataclasses import replace
@@ -11,9 +12,10 @@ from typing import Final
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.egress import waiting
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
+from sendryd.policy.detour import SMART_HOST
 from sendryd.policy.replies.verdict import Verdict
 from sendryd.policy.routing import NextHop
-from sendryd.policy.smarthost import lane_of
+from sendryd.policy.smarthost import lane_of, parse_smart_host
 from sendryd.store.base import Claim, QueueStore
 
 AT_ONCE: Final = timedelta(seconds=1)
@@ -29,6 +31,8 @@ class OwnSmartHosts:
 
     async def route(self, claim: Claim, route: NextHop | NoRoute) -> NextHop | NoRoute | Verdict:
         """The route of a claim; a verdict if it has to be taken up again in another lane. Raises what `Signer.key` raises, and `StoreError`."""
+        if claim.detour:
+            return await self._detour(claim, route)
         domain_id, present = claim.message.signing_domain_id, lane_of(claim.domain)
         if domain_id is None:
             return route
@@ -47,3 +51,17 @@ class OwnSmartHosts:
         if isinstance(route, NextHop) and route.domain != lane:  # all mail has one lane, with a smart host for everything
             route = await self._destinations.find(lane)
         return route if isinstance(route, NoRoute) else replace(route, smart_host=smart_host)
+
+    async def _detour(self, claim: Claim, route: NextHop | NoRoute) -> NextHop | NoRoute | Verdict:
+        """The way that a person has given the mail: to a smart host, or from a pool by the usual route."""
+        if claim.detour != SMART_HOST:
+            return route
+        host = await self._store.find_detour_host(claim.domain)
+        smart_host = parse_smart_host(host.url) if host is not None else None
+        if host is None or smart_host is None:
+            return waiting("The smart host that a person has sent this mail to is not known any more: reroute the mail again")
+        if isinstance(route, NextHop) and route.domain != claim.domain:
+            route = await self._destinations.find(claim.domain)
+        credentials = (smart_host.credentials[0], host.password) if smart_host.credentials is not None else None
+        found = replace(smart_host, credentials=credentials, may_be_private=True)  # only an operator reroutes
+        return route if isinstance(route, NoRoute) else replace(route, smart_host=found)

@@ -46,6 +46,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, format_id
 from sendryd.model.message import TlsDemand
+from sendryd.policy.detour import pool_of_detour
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import NextHop
@@ -190,7 +191,9 @@ class Worker:
         if domain_id is None:
             raise SigningKeyMissing("the message has no sending domain")
         key = await self._signer.key(domain_id)
-        departure = self._egress.departure(key.pool, claim.message) if next_hop.smart_host is None else ANY_ADDRESS
+        departure = (
+            self._egress.departure(pool_of_detour(claim.detour) or key.pool, claim.message) if next_hop.smart_host is None else ANY_ADDRESS
+        )
         reachable = departure.reachable(next_hop)
         if isinstance(reachable, Verdict):
             attempt.judge_rest(reachable)

@@ -23,6 +23,7 @@ CLAIMED = {
     "orcpt": "rfc822;a@one.test",
     "last_reply": "450 later",
     "class": "otp",
+    "detour": None,
 }
 
 

@@ -8,7 +8,9 @@ from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, DomainId
 from sendryd.model.message import MessageClass
+from sendryd.policy.detour import DetourHost
 from sendryd.store.base import (
+    DETOUR_HOST_KEPT,
     Claim,
     EventFilter,
     Lease,
@@ -240,6 +242,55 @@ async def test_waiting_mail_gets_another_class(store: MailStore, samples: Sample
     claims = await claim(store, samples.lease())
     assert {each.priority for each in claims} == {MessageClass.TRANSACTIONAL}
     assert await store.set_class(QueueFilter(), MessageClass.BULK) == 0  # they are leased
+
+
+async def test_waiting_mail_is_given_another_way_and_gets_its_own_again(store: MailStore, samples: Samples) -> None:
+    lane = "smtp.example.com:587~0123456789abcdef"
+    new, test = (
+        samples.message(["a@one.test", "b@one.test", "c@two.test"]),
+        samples.message(["d@one.test"], mode=KeyMode.TEST, due_at=LATER),
+    )
+    for each in (new, test):
+        await store.accept(each)
+    await store.hold(QueueFilter(domain="two.test"), NOW)
+
+    async def ways() -> list[tuple[str, str]]:
+        return sorted((each.domain, each.detour) for each in await store.list_queue(QueueFilter(message_id=new.message.id)))
+
+    one = await store.list_queue(QueueFilter(toward="one.test", message_id=new.message.id), limit=1)
+    assert await store.set_detour(QueueFilter(delivery_id=one[0].id), "pool:bulk") == [one[0].id]
+    assert await ways() == [("one.test", ""), ("one.test", "pool:bulk"), ("two.test", "")]
+    claims = await claim(store, samples.lease())
+    assert sorted((each.domain, each.detour, len(each.deliveries)) for each in claims) == [
+        ("one.test", "", 1),
+        ("one.test", "pool:bulk", 1),
+    ]
+    moved = await store.set_detour(QueueFilter(), "smarthost", lane)
+    assert sorted(moved) == [each.id for each in new.deliveries]
+    assert await store.set_detour(QueueFilter(), "smarthost", lane) == []
+    assert await ways() == [(lane, "smarthost")] * 3
+    assert await store.reroute(DomainId(1), None) == 0  # a change of the domain's setting leaves them alone
+    assert await store.reroute(DomainId(1), None, [each.id for each in one]) == 0
+    assert await store.set_detour(QueueFilter(delivery_ids=tuple(moved), toward="two.test"), None) == moved[2:]
+    assert await ways() == [(lane, "smarthost"), (lane, "smarthost"), ("two.test", "")]
+    (untouched,) = await store.list_queue(QueueFilter(message_id=test.message.id))
+    assert untouched.detour == ""
+
+
+async def test_the_smart_hosts_of_detours_are_kept_while_mail_waits_for_them(store: MailStore, samples: Samples) -> None:
+    used = DetourHost(lane="used.test:25~0123456789abcdef", url="smtp://user@used.test:25", password="p\u00e4ss")
+    idle = DetourHost(lane="idle.test:25~0123456789abcdef", url="smtp://idle.test:25", password="")
+    await store.accept(samples.message(["a@one.test"]))
+    for host in (used, idle):
+        await store.put_detour_host(host, NOW)
+    await store.set_detour(QueueFilter(), "smarthost", used.lane)
+    assert await store.find_detour_host(idle.lane) == idle
+    changed = replace(used, password="another")
+    await store.put_detour_host(changed, NOW + 2 * DETOUR_HOST_KEPT)
+    assert await store.find_detour_host(used.lane) == changed
+    assert await store.find_detour_host(idle.lane) is None
+    await store.put_detour_host(idle, NOW + 4 * DETOUR_HOST_KEPT)
+    assert await store.find_detour_host(used.lane) == changed
 
 
 async def test_mail_in_the_lane_of_a_smart_host_is_found_by_the_domain_of_its_recipient(store: MailStore, samples: Samples) -> None:

@@ -41,7 +41,7 @@ from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationO
 from sendryd.store.base.paging import Page
 from sendryd.store.base.passkeys import PasskeyStore
 from sendryd.store.base.people import PeopleStore, SignedIn
-from sendryd.store.base.queue import HeldBy, QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
+from sendryd.store.base.queue import DETOUR_HOST_KEPT, HeldBy, QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
 from sendryd.store.base.reading import DeliveryView, DomainTraffic, Ended, Engagement, EventFilter, EventStore, MessageFilter
 from sendryd.store.base.refusals import RefusalStore
 from sendryd.store.base.replays import NotificationFilter, ReplayStore, Standing, WebhookHealth
@@ -58,6 +58,7 @@ from sendryd.store.base.views import SavedViewStore
 
 __all__ = [
     "DAYS_KEPT",
+    "DETOUR_HOST_KEPT",
     "ENDED_KEPT",
     "HOURS_KEPT",
     "MAX_CHECKS",

@@ -28,6 +28,7 @@ class ClaimedDelivery:
     orcpt: str | None
     priority: MessageClass = MessageClass.TRANSACTIONAL
     last_reply: str = ""  # of the last recorded outcome, for `queue show`; empty before the first
+    detour: str = ""  # the way that a person has given it (`policy.detour`); empty: its sending domain's
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,11 @@ class Claim:
     def priority(self) -> MessageClass:
         """That of its deliveries: they came with one message."""
         return self.deliveries[0].priority if self.deliveries else MessageClass.TRANSACTIONAL
+
+    @property
+    def detour(self) -> str:
+        """The way that a person has given them all; empty: their sending domain's."""
+        return self.deliveries[0].detour if self.deliveries else ""
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)

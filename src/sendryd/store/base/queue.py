@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Metadata
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
 from sendryd.model.message import Message, MessageClass
+from sendryd.policy.detour import DetourHost
 from sendryd.store.base.events import EventMaker
 from sendryd.store.base.paging import Page
+
+DETOUR_HOST_KEPT: Final = timedelta(hours=1)  # a smart host of detours, until the mail that is sent there has its lane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class QueuedDelivery:
     crashes: int = 0  # consecutive ends of the program while it was leased
     held_by: HeldBy | None = None  # only of one that a person holds
     is_copy: bool = False  # for an archive
+    detour: str = ""  # the way that a person has given it (`policy.detour`); empty: its sending domain's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,7 @@ class QueueFilter:
     created_before: datetime | None = None
     message_id: MessageId | None = None
     message_ids: tuple[MessageId, ...] | None = None
+    delivery_ids: tuple[DeliveryId, ...] | None = None
     delivery_id: DeliveryId | None = None
     account_id: AccountId | None = None
     reply_begins: str | None = None  # the first words of the last reply
@@ -133,6 +138,22 @@ class QueueStore(Protocol):
         """Moves live waiting deliveries (queued, leased, held) of a sending domain, or these of them, to the lane of a smart host; without a lane to
         those of their recipients' domains. Returns how many have moved.
         """
+        ...
+
+    async def set_detour(self, which: QueueFilter, detour: str | None, lane: str | None = None) -> list[DeliveryId]:
+        """Gives live waiting deliveries (queued, leased, held) the way of a detour, with the lane of its smart host if it has one; None: the way of their
+        sending domains again. An attempt under way goes on. Returns those that have another way now.
+        """
+        ...
+
+    async def put_detour_host(self, host: DetourHost, now: datetime) -> None:
+        """Stores a smart host of detours, in place of an earlier one of its lane. Forgets those older than `DETOUR_HOST_KEPT` that no mail waits for.
+        Durable.
+        """
+        ...
+
+    async def find_detour_host(self, lane: str) -> DetourHost | None:
+        """The smart host of a detour's lane. Cheap."""
         ...
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:

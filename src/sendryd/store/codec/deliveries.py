@@ -37,6 +37,7 @@ _CLAIMED_TYPES: Final[Types] = {
     "orcpt": TEXT_OR_NONE,
     "last_reply": str,
     "class": str,
+    "detour": TEXT_OR_NONE,
 }
 
 
@@ -96,6 +97,7 @@ def read_claimed(row: Row) -> ClaimedDelivery:
         orcpt=row["orcpt"],
         last_reply=row["last_reply"],
         priority=MessageClass(row["class"]),
+        detour=row["detour"] or "",
     )
 
 
@@ -117,6 +119,7 @@ def read_queued(row: Row) -> QueuedDelivery:
         crashes=delivery["crashes"],
         held_by=_held_by(delivery["hold_note"]) if delivery["state"] == DeliveryState.HELD.value else None,
         is_copy=bool(delivery["is_copy"]),
+        detour=delivery["detour"] or "",
     )
 
 

@@ -49,7 +49,7 @@ class MemoryDeliveries(MemoryMail):
         due = [each for each in due if (each.message.account_id, each.priority) not in served]
         due = [each for each in due if each.attempts or each.message.scheduled_at is None or each.due_at <= (settled or now)]
         taken: dict[str, int] = {}
-        groups: dict[tuple[MessageId, str], list[Delivery]] = {}
+        groups: dict[tuple[MessageId, str, str | None], list[Delivery]] = {}
         for each in _in_turn(sorted(due, key=lambda one: one.due_at), per_domain):
             if sum(taken.values()) >= limit:
                 break
@@ -57,10 +57,10 @@ class MemoryDeliveries(MemoryMail):
                 taken[each.new.domain] = taken.get(each.new.domain, 0) + 1
                 each.move(DeliveryState.LEASED)
                 each.lease, each.returned = lease, None
-                groups.setdefault((each.message.id, each.new.domain), []).append(each)
+                groups.setdefault((each.message.id, each.new.domain, each.detour), []).append(each)
         return [
             Claim(message=members[0].message, domain=domain, deliveries=tuple(map(read_claimed, members)), lease=lease)
-            for (_, domain), members in groups.items()
+            for (_, domain, _), members in groups.items()
         ]
 
     async def read_content(self, message_id: MessageId) -> bytes:

@@ -29,6 +29,7 @@ class Delivery:
     returned: int | None = None  # the token of the last lease, if it ended without an outcome and no worker has leased the delivery since
     crashes: int = 0
     report: Report = Report.NOTHING  # the reports that are still owed
+    detour: str | None = None
     is_released: bool = False  # it was held, then released, and not tried since
 
     def move(self, state: DeliveryState, hold_reason: HoldReason | None = None) -> None:
@@ -68,6 +69,7 @@ def read_claimed(delivery: Delivery) -> ClaimedDelivery:
         orcpt=delivery.new.orcpt,
         last_reply=delivery.last_reply,
         priority=delivery.priority,
+        detour=delivery.detour or "",
     )
 
 
@@ -87,4 +89,5 @@ def read_queued(delivery: Delivery) -> QueuedDelivery:
         crashes=delivery.crashes,
         held_by=delivery.held_by,
         is_copy=delivery.new.is_copy,
+        detour=delivery.detour or "",
     )

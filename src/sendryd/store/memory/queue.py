@@ -9,8 +9,10 @@ from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
 from sendryd.model.message import MessageClass
+from sendryd.policy.detour import DetourHost
 from sendryd.policy.smarthost import domain_of, is_toward
 from sendryd.store.base import (
+    DETOUR_HOST_KEPT,
     EventMaker,
     HeldBy,
     Page,
@@ -39,6 +41,7 @@ class MemoryQueue(MemoryMail):
             and which.message_id in {None, each.message.id}
             and (which.message_ids is None or each.message.id in which.message_ids)
             and which.delivery_id in {None, each.new.id}
+            and (which.delivery_ids is None or each.new.id in which.delivery_ids)
             and which.has_attempts in {None, each.attempts > 0}
             and (not which.is_suspended or (each.held_by is not None and each.held_by.is_suspended))
             and (which.created_before is None or each.message.waits_since < which.created_before)
@@ -112,10 +115,29 @@ class MemoryQueue(MemoryMail):
             domain = domain_of(each.new.forward_path, lane)
             is_meant = delivery_ids is None or each.new.id in delivery_ids
             is_of_domain = each.message.signing_domain_id == domain_id and each.message.mode is KeyMode.LIVE
-            if is_meant and is_of_domain and each.state in WAITING_STATES and each.new.domain != domain:
+            if is_meant and is_of_domain and each.state in WAITING_STATES and each.new.domain != domain and each.detour is None:
                 each.new = replace(each.new, domain=domain)
                 moved += 1
         return moved
+
+    async def set_detour(self, which: QueueFilter, detour: str | None, lane: str | None = None) -> list[DeliveryId]:
+        moved = []
+        for each in sorted(self._matching(which), key=lambda each: each.new.id):
+            domain = domain_of(each.new.forward_path, lane)
+            is_meant = each.message.mode is KeyMode.LIVE and each.state in WAITING_STATES
+            if is_meant and (each.new.domain, each.detour) != (domain, detour):
+                each.new, each.detour = replace(each.new, domain=domain), detour
+                moved.append(each.new.id)
+        return moved
+
+    async def put_detour_host(self, host: DetourHost, now: datetime) -> None:
+        used = {each.new.domain for each in self._deliveries.values() if each.state in WAITING_STATES}
+        kept = {lane: each for lane, each in self._detour_hosts.items() if each[1] >= now - DETOUR_HOST_KEPT or lane in used}
+        self._detour_hosts = {**kept, host.lane: (host, now)}
+
+    async def find_detour_host(self, lane: str) -> DetourHost | None:
+        found = self._detour_hosts.get(lane)
+        return found[0] if found is not None else None
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
         return self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now, None)

@@ -6,6 +6,7 @@ from datetime import datetime
 from sendryd.model.apikey import KeyMode
 from sendryd.model.event import Event
 from sendryd.model.ids import AccountId, DeliveryId, EventId, MessageId
+from sendryd.policy.detour import DetourHost
 from sendryd.store.base import (
     NewEvent,
     NewMessage,
@@ -33,6 +34,7 @@ class MemoryMail(MemoryLists, MemoryDkimKeys, MemoryTraces, MemoryNextHops, Memo
         self._events: dict[EventId, tuple[Event, AccountId, KeyMode]] = {}
         self._commits = 0
         self._seen: datetime | None = None
+        self._detour_hosts: dict[str, tuple[DetourHost, datetime]] = {}
 
     def _add_events(self, delivery: Delivery, events: Sequence[NewEvent], now: datetime) -> None:
         message = delivery.message

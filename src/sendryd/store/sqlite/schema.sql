@@ -189,6 +189,7 @@ CREATE TABLE delivery (
     hold_note    TEXT,  -- who holds it, since when and why: JSON; NULL: no person does
     is_copy      INTEGER NOT NULL DEFAULT 0,  -- for an archive: the status of its message does not depend on it
     report       INTEGER NOT NULL DEFAULT 0,  -- reports to its sender that are still owed: 1 of a failure, 2 of a delay, 4 of success
+    detour       TEXT,  -- the way that a person has given it; NULL: its sending domain's
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
@@ -661,6 +662,14 @@ CREATE TABLE egress_count (
     site    TEXT NOT NULL,  -- a mailbox provider, or a recipient domain
     number  INTEGER NOT NULL,
     PRIMARY KEY (day, address, site)
+) STRICT, WITHOUT ROWID;
+
+-- The smart hosts that people have sent waiting mail to, for as long as mail waits for them.
+CREATE TABLE detour_host (
+    lane     TEXT PRIMARY KEY,
+    url      TEXT NOT NULL,
+    password TEXT NOT NULL,
+    added_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- What the delivery engine knows of each next hop, as JSON that is written and read as a whole. Nothing depends on it but pages.

@@ -130,8 +130,7 @@ def queue_conditions(which: QueueFilter) -> Conditions:
         conditions.add("d.account_id = :account_id", account_id=which.account_id)
     if which.message_id is not None:
         conditions.add("d.message_id = :message_id", message_id=which.message_id)
-    if which.message_ids is not None:
-        conditions.add("d.message_id {in_numbers:message_ids}", message_ids=to_json(list(which.message_ids)))
+    _add_ids(conditions, which)
     if which.delivery_id is not None:
         conditions.add("d.id = :delivery_id", delivery_id=which.delivery_id)
     if which.has_attempts is not None:
@@ -143,6 +142,12 @@ def queue_conditions(which: QueueFilter) -> Conditions:
     if which.is_suspended:
         conditions.add("CASE WHEN json_valid(d.hold_note) THEN d.hold_note ->> 'suspended' END = 1")
     return conditions
+
+
+def _add_ids(conditions: Conditions, which: QueueFilter) -> None:
+    for column, some in (("message_id", which.message_ids), ("id", which.delivery_ids)):
+        if some is not None:
+            conditions.add(f"d.{column} {{in_numbers:some_{column}}}", **{f"some_{column}": to_json(list(some))})
 
 
 def _mode(table: str, mode: KeyMode) -> str:

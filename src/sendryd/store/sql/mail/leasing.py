@@ -33,12 +33,14 @@ def lease_chosen(connection: Connection, chosen: Sequence[int], lease: Lease, mo
         held += _find_not_text(connection, ids, lease, {row["id"] for row in rows}, unreadable)
     if held:
         change(connection, SQL["hold_unreadable"], ids=to_json(held), token=lease.token)
-    groups: dict[tuple[int, str], list[ClaimedDelivery]] = {}
+    groups: dict[tuple[int, str, str], list[ClaimedDelivery]] = {}
     for row in rows:
         if row["message_id"] in messages and row["id"] in deliveries:
-            groups.setdefault((row["message_id"], row["domain"]), []).append(deliveries[row["id"]])
+            found = deliveries[row["id"]]
+            groups.setdefault((row["message_id"], row["domain"], found.detour), []).append(found)
     return [
-        Claim(message=messages[number], domain=domain, deliveries=tuple(group), lease=lease) for (number, domain), group in groups.items()
+        Claim(message=messages[number], domain=domain, deliveries=tuple(group), lease=lease)
+        for (number, domain, _), group in groups.items()
     ]
 
 

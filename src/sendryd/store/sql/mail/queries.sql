@@ -12,7 +12,7 @@ id, message_id, account_id, class, site, forward_path, domain, state, due_at, le
 notify, orcpt, is_copy, report
 
 -- columns: queued_delivery
-id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, hold_note, crashes, is_copy
+id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, hold_note, crashes, is_copy, detour
 
 -- columns: event
 id, message_id, delivery_id, type, recipient, created_at, metadata
@@ -155,7 +155,7 @@ SELECT min(due_at) AS due_at FROM first WHERE domain {not_in_words:busy};
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = :token, lease_node = :node, lease_boot = :boot, returned_token = NULL
 WHERE id {in_numbers:ids} AND state = 'queued' AND due_at <= :moment
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS DISTINCT FROM 'test'
-RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply, class;
+RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply, class, detour;
 
 -- name: list_leased_now
 -- The deliveries among these that a lease holds.
@@ -446,15 +446,41 @@ ORDER BY delivery.id;
 SELECT delivery.id, delivery.forward_path, delivery.domain FROM delivery NOT INDEXED CROSS JOIN message ON message.id = delivery.message_id
 WHERE delivery.id > :after AND delivery.state IN ('queued', 'leased', 'held')
   AND CASE WHEN :lane IS NULL THEN instr(delivery.domain, ':') > 0 ELSE delivery.domain <> :lane END
-  AND message.signing_domain_id = :domain_id AND message.mode = 'live'
+  AND message.signing_domain_id = :domain_id AND message.mode = 'live' AND delivery.detour IS NULL
 ORDER BY delivery.id LIMIT :limit;
 
 -- name: list_some_waiting_of_sending_domain
 -- Those of these deliveries that are live, wait and are of a sending domain.
 SELECT delivery.id, delivery.forward_path, delivery.domain FROM delivery JOIN message ON message.id = delivery.message_id
 WHERE delivery.id {in_numbers:ids} AND message.signing_domain_id = :domain_id AND message.mode = 'live'
-  AND delivery.state IN ('queued', 'leased', 'held')
+  AND delivery.state IN ('queued', 'leased', 'held') AND delivery.detour IS NULL
 ORDER BY delivery.id;
+
+-- name: list_for_detour
+-- Those of these deliveries that are live and wait.
+SELECT delivery.id, delivery.forward_path, delivery.domain, delivery.detour FROM delivery JOIN message ON message.id = delivery.message_id
+WHERE delivery.id {in_numbers:ids} AND message.mode = 'live' AND delivery.state IN ('queued', 'leased', 'held')
+ORDER BY delivery.id;
+
+-- name: set_detour
+-- Gives a delivery another way.
+UPDATE delivery SET domain = :domain, detour = :detour WHERE id = :id AND state IN ('queued', 'leased', 'held');
+
+-- name: put_detour_host
+-- Stores a smart host that takes waiting mail.
+INSERT INTO detour_host (lane, url, password, added_at) VALUES (:lane, :url, :password, :added_at)
+ON CONFLICT (lane) DO UPDATE SET url = excluded.url, password = excluded.password, added_at = excluded.added_at;
+
+-- name: find_detour_host
+-- A smart host that takes waiting mail.
+SELECT lane, url, password FROM detour_host WHERE lane = :lane;
+
+-- name: prune_detour_hosts
+-- Forgets those that no mail waits for.
+DELETE FROM detour_host WHERE added_at < :added_before
+  AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_turn WHERE delivery.state = 'queued' AND delivery.domain = detour_host.lane)
+  AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_held WHERE delivery.state = 'held' AND delivery.domain = detour_host.lane)
+  AND NOT EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_leased WHERE delivery.state = 'leased' AND delivery.domain = detour_host.lane);
 
 -- name: reroute_delivery
 -- Moves a delivery to another lane.

@@ -10,8 +10,9 @@ from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DeliveryId, DomainId, MessageId
 from sendryd.model.message import MessageClass
+from sendryd.policy.detour import DetourHost
 from sendryd.policy.smarthost import domain_of
-from sendryd.store.base import EventMaker, HeldBy, Page, QueuedDelivery, QueueFilter, WaitingDestination
+from sendryd.store.base import DETOUR_HOST_KEPT, EventMaker, HeldBy, Page, QueuedDelivery, QueueFilter, WaitingDestination
 from sendryd.store.codec.deliveries import hold_note, read_destination, read_queued, read_waiting
 from sendryd.store.codec.events import read_subject
 from sendryd.store.codec.reading import Row
@@ -111,6 +112,39 @@ class Queue:
         if moved:
             self._scan.restart()
         return moved
+
+    async def set_detour(self, which: QueueFilter, detour: str | None, lane: str | None = None) -> list[DeliveryId]:
+        states = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD)
+        numbers = sorted([number for state in states for number in await self._find(which, state)])
+        moved: list[DeliveryId] = []
+        for start in range(0, len(numbers), REROUTED_AT_ONCE):
+            rows = await self._database.read_rows(SQL["list_for_detour"], ids=to_json(numbers[start : start + REROUTED_AT_ONCE]))
+            ways = [(row, domain_of(row["forward_path"], lane)) for row in rows]
+            moves = {row["id"]: domain for row, domain in ways if (domain, detour) != (row["domain"], row["detour"])}
+            moved += await self._send_by(moves, detour) if moves else []
+        if moved:
+            self._scan.restart()
+        return moved
+
+    async def _send_by(self, moves: Mapping[int, str], detour: str | None) -> list[DeliveryId]:
+        def action(connection: Connection, _batch: object) -> list[DeliveryId]:
+            found = moves.items()
+            return [
+                DeliveryId(each) for each, domain in found if change(connection, SQL["set_detour"], id=each, domain=domain, detour=detour)
+            ]
+
+        return await self._database.write(action)
+
+    async def put_detour_host(self, host: DetourHost, now: datetime) -> None:
+        def action(connection: Connection, _batch: object) -> None:
+            change(connection, SQL["prune_detour_hosts"], added_before=to_ms(now - DETOUR_HOST_KEPT))
+            change(connection, SQL["put_detour_host"], lane=host.lane, url=host.url, password=host.password, added_at=to_ms(now))
+
+        await self._database.write(action)
+
+    async def find_detour_host(self, lane: str) -> DetourHost | None:
+        row = await self._database.find_row(SQL["find_detour_host"], lane=lane)
+        return DetourHost(lane=row["lane"], url=row["url"], password=row["password"]) if row else None
 
     async def _read_rerouted(
         self, domain_id: DomainId, lane: str | None, delivery_ids: Sequence[DeliveryId] | None, after: int
