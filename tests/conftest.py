@@ -22,6 +22,7 @@ import pytest_socket
 import structlog
 from hypothesis import settings
 
+from sendryd.testing.postgres import find_programs as find_postgres
 from sendryd.testing.stores import quick_folder
 from sendryd.testing.virtualtime import VirtualTimeLoop
 from sendryd.testing.world import World
@@ -73,6 +74,8 @@ def is_there(program: str) -> bool:
     """Whether an outside program, or the right to do what only root may, can be used."""
     if program == "root":
         return os.geteuid() == 0
+    if program == "postgres":
+        return find_postgres() is not None
     if program in NPM_PACKAGES:
         return (NODE_MODULES / program).is_dir()
     if program == "swaks":  # speaks no TLS without a module that its package only recommends

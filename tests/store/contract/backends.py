@@ -5,23 +5,31 @@ that has it open, and a call after `aclose` is the next start. The tests of an a
 names it.
 """
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, TypeAlias, cast
+
+import pytest
 
 from sendryd.store.base import ContentStore, Store
 from sendryd.store.drivers import sqlite as connection
+from sendryd.store.drivers.postgres import Target
 from sendryd.store.drivers.sizes import Sizes
 from sendryd.store.memory import MemoryStore
 from sendryd.store.memory.content import MemoryContents
+from sendryd.store.postgres.store import open_store as open_postgres
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import segments
 from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.creating import create_database
-from sendryd.testing.stores import open_new_store
+from sendryd.testing.postgres import shared_server
+from sendryd.testing.stores import open_new_store, quick_folder
 
 
 class Aggregate(StrEnum):
@@ -111,6 +119,7 @@ class Backend:
     name: str
     aggregates: frozenset[Aggregate]
     install: Callable[[Path], AbstractAsyncContextManager[Open]]  # the folder is the backend's alone, and need not exist
+    marks: tuple[pytest.MarkDecorator, ...] = ()  # of its tests
 
 
 @asynccontextmanager
@@ -153,9 +162,32 @@ async def _sqlite_cramped(folder: Path) -> AsyncIterator[Open]:
     yield open_one
 
 
+@asynccontextmanager
+async def _postgres(_folder: Path) -> AsyncIterator[Open]:
+    async with _new_database() as (target, folder):
+
+        async def open_one() -> Store:
+            return await open_postgres(target, folder, monotonic=monotonic)
+
+        yield open_one
+
+
+@asynccontextmanager
+async def _new_database() -> AsyncIterator[tuple[Target, Path]]:
+    server = shared_server()
+    name = server.new_database()
+    folder = Path(tempfile.mkdtemp(dir=quick_folder()))
+    try:
+        yield server.target(name), folder
+    finally:
+        server.drop_database(name)
+        shutil.rmtree(folder)
+
+
 BACKENDS: Final = (
     Backend(name="memory", aggregates=MAIL - {Aggregate.MODEL}, install=_memory),
     Backend(name="sqlite", aggregates=ALL, install=_sqlite),
+    Backend(name="postgres", aggregates=ALL, install=_postgres, marks=(pytest.mark.sockets, pytest.mark.needs("postgres"))),
     Backend(name="sqlite-cramped", aggregates=ALL - {Aggregate.MODEL}, install=_sqlite_cramped),
 )
 

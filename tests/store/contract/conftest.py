@@ -16,7 +16,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         aggregate = Aggregate(metafunc.module.__name__.rpartition(".test_")[2])
         chosen = [backend for backend in BACKENDS if aggregate in backend.aggregates]
-        metafunc.parametrize("backend", chosen, ids=[backend.name for backend in chosen])
+        metafunc.parametrize("backend", [pytest.param(backend, id=backend.name, marks=backend.marks) for backend in chosen])
 
 
 @pytest.fixture

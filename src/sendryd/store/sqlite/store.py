@@ -8,27 +8,10 @@ from pathlib import Path
 from sendryd.store.derived.file import DerivedFile
 from sendryd.store.drivers.sizes import USUAL, Sizes
 from sendryd.store.drivers.sqlite import FILE_NAME, check_engine, open_connection, translated
-from sendryd.store.sql.accounts.adapter import Accounts
-from sendryd.store.sql.accounts.dkimkeys import DkimKeys
-from sendryd.store.sql.bulk.adapter import BulkJobs
-from sendryd.store.sql.derived.adapter import Derived
-from sendryd.store.sql.health.adapter import Health
-from sendryd.store.sql.inbound.adapter import Inbound
-from sendryd.store.sql.inbound.domainreports import DomainReports
-from sendryd.store.sql.lists.adapter import Lists
 from sendryd.store.sql.lists.suppressed import Suppressed
-from sendryd.store.sql.mail.adapter import Mail
 from sendryd.store.sql.mail.batch import Rows
 from sendryd.store.sql.mail.claims import DueScan
-from sendryd.store.sql.people.adapter import People
-from sendryd.store.sql.people.audited import Audited
-from sendryd.store.sql.people.closing import Closing
-from sendryd.store.sql.people.passkeys import Passkeys
-from sendryd.store.sql.people.views import SavedViews
-from sendryd.store.sql.replies.adapter import Replies
-from sendryd.store.sql.reports.adapter import Reports
-from sendryd.store.sql.templates.adapter import Templates
-from sendryd.store.sql.webhooks.adapter import Webhooks
+from sendryd.store.sql.parts import Parts
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.checking import check_database
 from sendryd.store.sqlite.engine.creating import create_database, size_of
@@ -36,27 +19,7 @@ from sendryd.store.sqlite.engine.database import SqliteDatabase
 from sendryd.store.sqlite.engine.upkeep import EngineUpkeep
 
 
-class SqliteStore(
-    Audited,
-    Mail,
-    Accounts,
-    BulkJobs,
-    DkimKeys,
-    DomainReports,
-    Health,
-    Inbound,
-    Lists,
-    People,
-    Passkeys,
-    SavedViews,
-    Closing,
-    Replies,
-    Reports,
-    Templates,
-    Webhooks,
-    Derived,
-    EngineUpkeep,
-):
+class SqliteStore(Parts, EngineUpkeep):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: SqliteDatabase, monotonic: Callable[[], float] | None = None) -> None:

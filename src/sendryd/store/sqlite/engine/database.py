@@ -28,7 +28,7 @@ from sendryd.store.sqlite.engine.room import Room
 from sendryd.store.sqlite.engine.segments import SegmentFile, Spool
 from sendryd.store.sqlite.engine.spool import compare
 from sendryd.store.sqlite.engine.watch import KnownFiles
-from sendryd.store.sqlite.engine.writer import Writer
+from sendryd.store.sqlite.engine.writer import SqliteWriter
 
 READER_THREADS: Final = 2  # for queries of mail in transit, and large contents, which would block the event loop
 SEARCH_THREADS: Final = 2  # for lists shown to people, so that mail never waits for them
@@ -55,7 +55,7 @@ class SqliteDatabase(Database):
         self.segments = Spool(data_dir / SPOOL_NAME, sizes)
         self.contents = SpooledContents(self.segments)
         self.room = Room(data_dir, monotonic)
-        self.writer = Writer(self.path, self.contents, self.room, make_batch, monotonic, sizes)
+        self.writer = SqliteWriter(self.path, self.contents, self.room, make_batch, monotonic, sizes)
         self._files = KnownFiles(self.path)
         self._checked = float("-inf")
         self._reader = open_connection(self.path, is_reader=True, sizes=self.sizes)

@@ -1,0 +1,254 @@
+"""Connections to PostgreSQL: an asyncpg connection with an event loop of its own, which runs in the thread that uses it.
+
+Behind PgBouncer in transaction mode the server's session changes with every transaction. A pooled connection therefore prepares no named statements and
+runs every statement in a transaction.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from sendryd.store.codec.reading import Row
+from sendryd.store.drivers.statement import Statement
+from sendryd.store.errors import Conflict, NotAllowed, StoreFull, StoreUnavailable, TookTooLong
+
+CONNECT_TIMEOUT: Final = 5.0  # seconds; a server that is alive answers in milliseconds
+STATEMENTS: Final = 500  # prepared statements to keep: all that exist
+ALONE: Final = 0x53656E64727964  # the advisory lock of transactions that are alone, a number of this program
+# The session of one direct connection. A transaction that this program forgot must not keep the server from cleaning up.
+SESSION: Final = "SET application_name = 'sendryd'; SET jit = off; SET idle_in_transaction_session_timeout = '60s'"
+NO_TEXT: Final = "\x00"  # the only character that the server's texts cannot hold
+IN_ITS_PLACE: Final = "\ufffd"
+
+Result = TypeVar("Result")
+
+_FULL: Final = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
+_GONE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,  # it shuts down, or is starting
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.PostgresSystemError,
+    asyncpg.InternalServerError,
+    ConnectionError,
+    OSError,
+    EOFError,
+)
+_REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, asyncpg.InsufficientPrivilegeError)
+
+
+class TryAgain(Exception):
+    """Two transactions were in each other's way, and the server has ended this one. It may be repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the database is. `str` of it has no password."""
+
+    url: str
+    name: str  # host, port and database, for messages
+    is_pooled: bool = False  # through PgBouncer in transaction mode
+
+    def __str__(self) -> str:
+        return self.name
+
+    __repr__ = __str__
+
+
+@contextmanager
+def translated(target: Target) -> Iterator[None]:
+    """Translates the driver's and the system's errors to the store's."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict(str(error)) from error
+    except asyncpg.RaiseError as error:
+        raise NotAllowed(str(error)) from error
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        raise TryAgain(str(error)) from error
+    except _FULL as error:
+        raise StoreFull(f"the database at {target} is full: {error}") from error
+    except (TimeoutError, asyncpg.QueryCanceledError) as error:
+        raise TookTooLong("the database did not answer in time") from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreUnavailable(f"the role may not do this in the database at {target}: {error}; let it own the database") from error
+    except _REFUSED as error:
+        raise StoreUnavailable(f"the database at {target} refuses the role: {error}") from error
+    except _GONE as error:
+        raise StoreUnavailable(f"the database at {target} cannot be reached: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+async def connect(target: Target) -> "asyncpg.Connection[Any]":
+    """A connection of the running loop. Raises the store's faults."""
+    with translated(target):
+        try:
+            connection = await asyncpg.connect(
+                target.url, timeout=CONNECT_TIMEOUT, statement_cache_size=0 if target.is_pooled else STATEMENTS
+            )
+        except TimeoutError as error:
+            raise StoreUnavailable(f"the database at {target} does not answer") from error
+        try:
+            if not target.is_pooled:
+                await connection.execute(SESSION)
+            async with connection.transaction():
+                # Sums are of this type; ours are whole numbers.
+                await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_whole, format="text")
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+
+async def is_pooled(target: Target) -> bool:
+    """Whether something between this program and the server hands sessions around."""
+    connection = await connect(Target(target.url, target.name, is_pooled=True))
+    try:
+        with translated(target):
+            async with connection.transaction():
+                return bool(await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid())
+    finally:
+        connection.terminate()
+
+
+def _whole(text: str) -> int | float:
+    return float(text) if "." in text or "N" in text else int(text)
+
+
+def _clean(value: object) -> object:
+    return value.replace(NO_TEXT, IN_ITS_PLACE) if isinstance(value, str) and NO_TEXT in value else value
+
+
+class PostgresConnection:
+    """`Connection` of PostgreSQL. One thread at a time may use it. After a fault that may have broken it, `is_broken` is true."""
+
+    def __init__(self, target: Target, timeout: float) -> None:
+        """`timeout`, in seconds, is that of each statement. Raises `StoreUnavailable`."""
+        self.target = target
+        self.timeout = timeout
+        self.changed = 0  # rows changed since the start
+        self.faults = 0  # statements that failed: each has spoiled its transaction
+        self._is_in_transaction = False
+        self._loop = asyncio.new_event_loop()
+        try:
+            self._connection = self._loop.run_until_complete(connect(target))
+        except BaseException:
+            self._loop.close()
+            raise
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection has ended."""
+        return self._connection.is_closed()
+
+    def close(self) -> None:
+        """Ends the connection at once. What it has not committed is rolled back."""
+        with suppress(Exception):
+            self._connection.terminate()
+        self._loop.close()
+
+    def cancel(self) -> None:
+        """Ends what runs, from another thread: the statement raises `StoreUnavailable`."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._connection.terminate)
+
+    def _run(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        async def task() -> Result:
+            if self._is_in_transaction or not self.target.is_pooled:
+                return await work()
+            async with self._connection.transaction():
+                return await work()
+
+        try:
+            with translated(self.target):
+                return self._loop.run_until_complete(task())
+        except TookTooLong:
+            self._connection.terminate()  # the server may answer the next statement with what it owes for this one
+            raise
+        except BaseException:
+            self.faults += 1
+            raise
+
+    def _values(self, statement: Statement, values: Row) -> list[object]:
+        return [_clean(values[name]) for name in statement.parameters]
+
+    def _fetch(self, statement: Statement, values: Row) -> list[Any]:
+        found = self._run(lambda: self._connection.fetch(statement.postgres, *self._values(statement, values), timeout=self.timeout))
+        if statement.is_change:
+            self.changed += len(found)
+        return found
+
+    def rows(self, statement: Statement, values: Row, /) -> list[Row]:
+        return [dict(record) for record in self._fetch(statement, values)]
+
+    def sound_rows(self, statement: Statement, values: Row, /) -> list[Row | None]:
+        return [dict(record) for record in self._fetch(statement, values)]
+
+    def tuples(self, statement: Statement, values: Row, /) -> Iterable[tuple[Any, ...]]:
+        return [tuple(record) for record in self._fetch(statement, values)]
+
+    def row(self, statement: Statement, values: Row, /) -> Row | None:
+        found = self._fetch(statement, values)
+        return dict(found[0]) if found else None
+
+    def value(self, statement: Statement, values: Row, /) -> Any:
+        found = self._fetch(statement, values)
+        return found[0][0] if found else None
+
+    def change(self, statement: Statement, values: Row, /) -> int:
+        if "RETURNING" in statement.postgres:
+            return len(self._fetch(statement, values))
+        tag = self._run(lambda: self._connection.execute(statement.postgres, *self._values(statement, values), timeout=self.timeout))
+        number = int(tag.rpartition(" ")[2])
+        self.changed += number
+        return number
+
+    def put(self, statement: Statement, rows: Sequence[Row], /) -> None:
+        if rows:
+            values = [self._values(statement, row) for row in rows]
+            self._run(lambda: self._connection.executemany(statement.postgres, values, timeout=self.timeout))
+            self.changed += len(rows)
+
+    def provide(self, name: str, function: Callable[..., object], arguments: int, /) -> None:
+        """Does nothing: the schema has the functions."""
+
+    def script(self, text: str) -> None:
+        """Runs statements without parameters."""
+        self._run(lambda: self._connection.execute(text, timeout=self.timeout))
+
+    def begin(self, *, is_alone: bool = False) -> None:
+        """Begins a transaction that writes. With `is_alone` it waits for the others that are, and they for it."""
+        self._is_in_transaction = True
+        self.script(f"BEGIN; SELECT pg_advisory_xact_lock({ALONE})" if is_alone else "BEGIN")
+
+    def commit(self) -> None:
+        """Commits."""
+        self.script("COMMIT")
+        self._is_in_transaction = False
+
+    def roll_back(self) -> None:
+        """Rolls back, if the connection is still there."""
+        if self._is_in_transaction and not self.is_broken:
+            with suppress(Exception):
+                self.script("ROLLBACK")
+        self._is_in_transaction = False
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One read transaction: everything in it is as of its first statement."""
+        self._is_in_transaction = True
+        try:
+            self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+        finally:
+            self.roll_back()

@@ -1,0 +1,129 @@
+"""The writer of PostgreSQL.
+
+A commit whose answer is lost may have happened: the writer asks the server what became of the transaction, on a new connection, before it says so.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from typing_extensions import override
+
+from sendryd.store.drivers.postgres import PostgresConnection, TryAgain
+from sendryd.store.drivers.sizes import USUAL, Sizes
+from sendryd.store.errors import StoreError, StoreFull, StoreUnavailable, TookTooLong
+from sendryd.store.postgres.contents import RowContents
+from sendryd.store.postgres.queries import SQL
+from sendryd.store.sql.batch import Batch
+from sendryd.store.sql.writer import Operation, Writer, act
+
+REPEATS: Final = 5  # of a transaction that was in another one's way; each was ended so that the other goes on
+ASKING_TIME: Final = 15.0  # seconds: a server that restarts or fails over is back by then, and clients still wait
+ASKING_PAUSE: Final = 0.25  # seconds
+
+
+class PostgresWriter(Writer):
+    """`Writer` of a server's database."""
+
+    name = "postgres"
+
+    def __init__(
+        self,
+        open_connection: Callable[[], PostgresConnection],
+        contents: RowContents,
+        make_batch: Callable[[], Batch],
+        monotonic: Callable[[], float] | None,
+        sizes: Sizes = USUAL,
+    ) -> None:
+        """`open_connection` raises `StoreUnavailable`."""
+        super().__init__(make_batch, monotonic, sizes)
+        self._open = open_connection
+        self._contents = contents
+        self._connection: PostgresConnection | None = None
+        self._over = threading.Event()
+        self.start()
+
+    @override
+    def finish(self) -> None:
+        self._over.set()
+        super().finish()
+
+    def close(self) -> None:
+        """Closes the connection. Call after `finish`."""
+        if self._connection is not None:
+            self._connection.close()
+
+    # In the thread.
+
+    @override
+    def _try(self, batch: Sequence[Operation]) -> BaseException | None:
+        fault = ""
+        for _ in range(REPEATS):
+            try:
+                return self._commit_once(batch)
+            except TryAgain as error:
+                fault = str(error)
+        return StoreUnavailable(f"the transaction was ended by the server {REPEATS} times: {fault}")
+
+    def _commit_once(self, batch: Sequence[Operation]) -> BaseException | None:
+        number = ""
+        try:
+            connection = self._connection
+            if connection is None or connection.is_broken:
+                self._drop()
+                connection = self._connection = self._open()
+            self._store(connection, batch)
+            number = connection.value(SQL["current_transaction"], {})
+            connection.commit()
+            self.commits += 1
+        except BaseException as error:
+            if self._connection is not None:
+                self._connection.roll_back()
+            if isinstance(error, TookTooLong):
+                error = _unavailable(error)
+            if number and isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull):
+                return None if self._has_committed(number) else error
+            if isinstance(error, TryAgain):
+                raise error from None
+            return error
+        return None
+
+    def _store(self, connection: PostgresConnection, batch: Sequence[Operation]) -> None:
+        connection.begin(is_alone=any(operation.is_alone for operation in batch))
+        rows = self._make_batch()
+        act(batch, connection, rows, lambda: (connection.changed, connection.faults))
+        if rows.contents:
+            left = rows.place(connection, self._contents.put_many(connection, rows.contents))
+            self._contents.drop(connection, left)
+        rows.store(connection)
+
+    def _has_committed(self, number: str) -> bool:
+        """What became of a transaction. It is taken for failed if the server does not say in time: then a client repeats it, which may make a
+        second copy, but nothing is lost.
+        """
+        asked_until = self._now() + ASKING_TIME
+        while True:
+            self._drop()
+            try:
+                connection = self._connection = self._open()
+                state = connection.value(SQL["transaction_state"], {"number": number})
+                if state != "in progress":
+                    return bool(state == "committed")
+            except (StoreError, TryAgain):
+                pass
+            except Exception:  # a server that was restored does not know the number
+                return False
+            if self._now() >= asked_until or self._over.wait(ASKING_PAUSE):
+                return False
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _unavailable(error: TookTooLong) -> StoreUnavailable:
+    """What is a slow search for a person is a database that cannot be used for mail."""
+    found = StoreUnavailable(str(error))
+    found.__cause__ = error
+    return found

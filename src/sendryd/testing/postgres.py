@@ -1,0 +1,224 @@
+"""A PostgreSQL of our own for tests: made once for each run of tests, with a database for each test that asks.
+
+The server is one of the system's. It runs as another user where the tests run as root, which the server refuses.
+"""
+
+import asyncio
+import atexit
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from sendryd.store.drivers.postgres import Target
+from sendryd.store.postgres import migrate
+from sendryd.testing.stores import quick_folder
+
+USER: Final = "sendryd"
+TEMPLATE: Final = "sendryd_template"
+# Tests lose nothing that matters: commits need not reach the disk.
+FAST: Final = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "64MB",
+    "min_wal_size": "32MB",
+    "autovacuum": "off",
+    "max_connections": "300",
+    "shared_buffers": "32MB",
+}
+_DEATH_SIGNAL: Final = 1  # of prctl
+
+
+@cache
+def find_programs() -> Path | None:
+    """The folder of the newest server's programs; None if there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]) if path.parts[4].isdigit() else 0)
+    if found:
+        return found[-1].parent
+    program = shutil.which("initdb")
+    return Path(program).resolve().parent if program else None
+
+
+def _as_other_user() -> dict[str, Any]:
+    """Arguments of a subprocess that must not be root."""
+    if os.getuid():
+        return {}
+    found = next((name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()}), "nobody")
+    entry = pwd.getpwnam(found)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _end_with_parent() -> None:
+    """Runs in the server's process: a test run that is killed leaves no server behind."""
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGQUIT)
+
+
+class Server:
+    """A server in a folder of its own, on a Unix socket and a TCP port of loopback."""
+
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
+        programs = find_programs()
+        if programs is None:
+            raise FileNotFoundError("no PostgreSQL is installed")
+        self.folder = folder
+        self.data = folder / "data"
+        self._programs = programs
+        self._settings = {**FAST, **(settings or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+
+    def make(self) -> None:
+        """Makes an empty cluster."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        user = _as_other_user()
+        if user:
+            os.chown(self.folder, user["user"], user["group"])
+        command = [
+            str(self._programs / "initdb"),
+            "-D",
+            str(self.data),
+            "-U",
+            USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **user)
+
+    def start(self, port: int) -> None:
+        """Starts the server on a port. Returns once it takes connections."""
+        self.port = port
+        options = [item for name, value in self._settings.items() for item in ("-c", f"{name}={value}")]
+        command = [
+            str(self._programs / "postgres"),
+            "-D",
+            str(self.data),
+            "-k",
+            str(self.folder),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            *options,
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509  no lock is taken there
+                **_as_other_user(),
+            )
+        ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        for _ in range(600):
+            if subprocess.run(ready, check=False).returncode == 0:
+                return
+            if self._process.poll() is not None:
+                break
+            self._process_wait(0.05)
+        raise RuntimeError((self.folder / "log").read_text("utf-8", "replace")[-2000:])
+
+    def _process_wait(self, seconds: float) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The server's first process."""
+        assert self._process is not None
+        return self._process
+
+    def stop(self) -> None:
+        """Stops the server at once."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)  # at once
+            self._process.wait(30)
+
+    def url(self, database: str) -> str:
+        """The address of a database."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def target(self, database: str) -> Target:
+        """The address of a database, for the store."""
+        return Target(self.url(database), f"127.0.0.1:{self.port}/{database}")
+
+    def run(self, script: str, database: str = "postgres") -> None:
+        """Runs statements, each by itself."""
+
+        async def work() -> None:
+            connection = await asyncpg.connect(self.url(database))
+            try:
+                await connection.execute(script)
+            finally:
+                await connection.close()
+
+        _in_new_loop(work)
+
+    def make_template(self) -> None:
+        """Makes the database that those of tests are copies of."""
+        self.run(f"CREATE DATABASE {TEMPLATE}")
+        _in_new_loop(lambda: migrate.apply(self.target(TEMPLATE)))
+
+    def new_database(self) -> str:
+        """Makes a database with our schema. Returns its name."""
+        name = f"test_{secrets.token_hex(8)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drops a database, whoever uses it."""
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _in_new_loop(work: Callable[[], Any]) -> Any:
+    """Runs a coroutine although a loop may run in this thread."""
+    import threading
+
+    result: list[Any] = []
+    thread = threading.Thread(target=lambda: result.append(asyncio.run(work())))
+    thread.start()
+    thread.join()
+    return result[0] if result else None
+
+
+@cache
+def shared_server() -> Server:
+    """The server of this process, which ends with it."""
+    folder = make_folder_of_server()
+    server = Server(folder)
+    server.make()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server.start(port)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.stop)
+    server.make_template()
+    return server
+
+
+def make_folder_of_server() -> Path:
+    """A new folder on the fastest disk."""
+    return Path(tempfile.mkdtemp(prefix="sendryd-postgres-", dir=quick_folder()))
