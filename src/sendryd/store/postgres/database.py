@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -158,7 +158,7 @@ class PostgresDatabase(Database):
         return await self._in(self._readers, lambda connection: self.contents.read(connection, place))
 
     @override
-    async def stream_content(self, place: Place) -> AsyncIterator[bytes]:
+    async def stream_content(self, place: Place) -> AsyncGenerator[bytes, None]:
         pieces: list[bytes] = []
         start, checksum = 0, 0
         while start < place.size or not start:
