@@ -35,3 +35,85 @@ INSERT INTO clock (only_row, seen_at) VALUES (1, :seen_at) ON CONFLICT (only_row
 -- name: read_clock
 -- The settled time that was stored last.
 SELECT seen_at FROM clock;
+
+-- name: note_beat
+-- Notes that a process is alive. The last of its name that was alive is returned if it is another process of another place.
+INSERT INTO node (name, boot, place, roles) VALUES (:name, :boot, :place, :roles)
+ON CONFLICT (boot) DO UPDATE SET last_seen = clock_timestamp(), roles = excluded.roles,
+    state = CASE WHEN node.state = 'gone' THEN 'up' ELSE node.state END;
+
+-- name: end_place
+-- Ends the earlier processes of a place: one at a time may use it.
+UPDATE node SET state = 'gone' WHERE place = :place AND boot <> :boot AND state <> 'gone' RETURNING boot;
+
+-- name: find_namesake
+-- A living process of this name and another place.
+SELECT boot FROM node
+WHERE name = :name AND place <> :place AND state <> 'gone' AND last_seen > clock_timestamp() - make_interval(secs => :silence::float8) LIMIT 1;
+
+-- name: end_silent
+-- Ends the processes that have been silent for too long.
+UPDATE node SET state = 'gone'
+WHERE state <> 'gone' AND last_seen <= clock_timestamp() - make_interval(secs => :silence::float8) RETURNING boot;
+
+-- name: read_beat
+-- What was asked of a process, and what it is.
+SELECT is_asked_to_drain, state FROM node WHERE boot = :boot;
+
+-- name: set_state
+-- Notes what a process does.
+UPDATE node SET state = :state WHERE boot = :boot AND state <> :state;
+
+-- name: list_living
+-- The living processes, oldest first.
+SELECT boot, roles, is_asked_to_drain FROM node WHERE state <> 'gone' ORDER BY since, boot;
+
+-- name: free_shards
+-- Frees the shards of processes that are gone, and those whose lease has ended.
+UPDATE shard SET boot = NULL
+WHERE boot IS NOT NULL AND (expires_at <= clock_timestamp() OR boot NOT IN (SELECT boot FROM node WHERE state <> 'gone'));
+
+-- name: list_owned
+-- The shards of a process.
+SELECT number FROM shard WHERE boot = :boot ORDER BY number;
+
+-- name: renew_shards
+-- Lengthens leases.
+UPDATE shard SET expires_at = clock_timestamp() + make_interval(secs => :silence::float8) WHERE boot = :boot;
+
+-- name: give_up_shards
+-- Hands shards over to whoever takes them.
+UPDATE shard SET boot = NULL WHERE boot = :boot AND number {in_numbers:shards};
+
+-- name: take_shards
+-- Takes free shards.
+UPDATE shard SET boot = :boot, epoch = epoch + 1, expires_at = clock_timestamp() + make_interval(secs => :silence::float8)
+WHERE number IN (SELECT number FROM shard WHERE boot IS NULL ORDER BY number LIMIT :most) RETURNING number;
+
+-- name: leave_shards
+-- Frees all shards of a process.
+UPDATE shard SET boot = NULL WHERE boot = :boot;
+
+-- name: forget_nodes
+-- Deletes processes that have been gone for a day.
+DELETE FROM node WHERE state = 'gone' AND last_seen < clock_timestamp() - interval '1 day';
+
+-- name: list_nodes
+-- The processes that are or were there, by name; of those of one name that are gone, the last.
+SELECT DISTINCT ON (name, CASE WHEN state = 'gone' THEN 0 ELSE boot END) name, roles, since, last_seen, state,
+       (SELECT count(*) FROM shard WHERE shard.boot = node.boot) AS owns
+FROM node WHERE state <> 'gone' OR NOT EXISTS (SELECT 1 FROM node AS other WHERE other.name = node.name AND other.state <> 'gone')
+ORDER BY name, CASE WHEN state = 'gone' THEN 0 ELSE boot END, last_seen DESC;
+
+-- name: ask_to_drain
+-- Asks the living process of a name to hand over.
+UPDATE node SET is_asked_to_drain = true, state = CASE WHEN state = 'up' THEN 'draining' ELSE state END
+WHERE name = :name AND state <> 'gone';
+
+-- name: note_domain_shard
+-- Notes the shard of a domain.
+INSERT INTO domain_shard (domain, shard) VALUES (:domain, :shard::smallint) ON CONFLICT (domain) DO UPDATE SET shard = excluded.shard;
+
+-- name: move_domain
+-- Moves the waiting mail of a domain to a shard.
+UPDATE delivery SET shard = :shard::smallint WHERE domain = :domain AND state IN ('queued', 'held') AND shard <> :shard::smallint;

@@ -825,6 +825,7 @@ CREATE TABLE suspended_account (
 CREATE TABLE node (
     name       TEXT COLLATE "C" NOT NULL,
     boot       BIGINT PRIMARY KEY,
+    place      TEXT COLLATE "C" NOT NULL,  -- the folder of its machine that one process at a time may use
     roles      TEXT COLLATE "C" NOT NULL,
     since      TIMESTAMPTZ NOT NULL DEFAULT now(),
     last_seen  TIMESTAMPTZ NOT NULL DEFAULT now(),

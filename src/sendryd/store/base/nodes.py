@@ -1,0 +1,96 @@
+"""The processes of a cluster, and which of them serves which destinations.
+
+Destinations are dealt to `SHARDS` shards by the name of their site. Each shard is leased to one process, which alone connects to its sites, so that
+limits for a destination are kept although many processes deliver. All times are the database's own.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import md5
+from typing import Final, Protocol
+
+from sendryd.store.base.leases import Owner
+
+SHARDS: Final = 256
+SILENCE: Final = timedelta(seconds=30)  # of a process that is taken for dead, and the length of its leases of shards
+
+
+def shard_of(name: str) -> int:
+    """The shard of a site, or of a domain whose site is not known. The database computes the same."""
+    return md5(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()[0]
+
+
+class NodeState(StrEnum):
+    """What a process does."""
+
+    UP = "up"
+    DRAINING = "draining"  # it was asked to hand over and finishes what is under way
+    DRAINED = "drained"  # it owns nothing and takes nothing
+    GONE = "gone"  # it stopped, or was silent for too long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A process of the cluster."""
+
+    name: str
+    roles: tuple[str, ...]
+    since: datetime
+    last_seen: datetime
+    owns: int  # shards
+    state: NodeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What a process says of itself."""
+
+    owner: Owner
+    place: str  # the folder on its machine that one process at a time may use: an earlier one of the same place is dead
+    roles: tuple[str, ...]
+    serves: bool  # it delivers, and takes shards
+    kept: frozenset[int] = frozenset()  # shards with sessions under way: they are not handed over yet
+    is_idle: bool = True  # nothing is under way any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What the database answers."""
+
+    shards: frozenset[int]  # leased to this process for `SILENCE` from now on, and its own to begin sessions in
+    is_asked_to_drain: bool
+    is_first: bool  # it is the one that does what only one may do
+    servers: int  # processes that deliver, this one included
+    dead: frozenset[int] = field(default_factory=frozenset)  # boots that were found to be dead just now
+
+
+class NameTaken(Exception):
+    """Another process of this name is alive."""
+
+
+class NodeStore(Protocol):
+    """The operations of a cluster."""
+
+    async def beat(self, beat: Beat) -> Share:
+        """Notes that a process is alive; takes its share of the shards and hands over what is too much. Ends what silent processes held.
+
+        Raises `NameTaken` if a process of another place has this name and is alive.
+        """
+        ...
+
+    async def leave(self, owner: Owner) -> None:
+        """Ends a process: its shards are free, its name may be used again."""
+        ...
+
+    async def move_domains(self, shards: dict[str, int]) -> None:
+        """Notes the shards of domains whose sites are in others than their names say, and moves their waiting mail there."""
+        ...
+
+    async def list_nodes(self) -> list[Node]:
+        """All processes that are alive, or were within a day, by name."""
+        ...
+
+    async def ask_to_drain(self, name: str) -> bool:
+        """Asks a process to hand over. False if none of this name is alive."""
+        ...

@@ -1,0 +1,110 @@
+"""`NodeStore`: the processes of a cluster and their shares of the destinations."""
+
+from typing import Final
+
+from sendryd.store.base.leases import Owner
+from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, Node, NodeState, Share
+from sendryd.store.codec.values import to_json
+from sendryd.store.drivers.connection import Connection
+from sendryd.store.drivers.statements import change, fetch_row, fetch_rows
+from sendryd.store.postgres.queries import SQL
+from sendryd.store.sql.database import Database
+
+DELIVERY: Final = "delivery"  # the role that takes shards
+SECONDS: Final = SILENCE.total_seconds()
+
+
+class Nodes:
+    """`NodeStore`."""
+
+    _database: Database
+
+    async def beat(self, beat: Beat) -> Share:
+        def action(connection: Connection, _batch: object) -> Share:
+            return _beat(connection, beat)
+
+        return await self._database.write(action)
+
+    async def leave(self, owner: Owner) -> None:
+        def action(connection: Connection, _batch: object) -> None:
+            change(connection, SQL["leave_shards"], boot=owner.boot)
+            change(connection, SQL["set_state"], boot=owner.boot, state=NodeState.GONE.value)
+
+        await self._database.write(action)
+
+    async def move_domains(self, shards: dict[str, int]) -> None:
+        def action(connection: Connection, _batch: object) -> None:
+            for domain, shard in sorted(shards.items()):
+                change(connection, SQL["note_domain_shard"], domain=domain, shard=shard)
+                change(connection, SQL["move_domain"], domain=domain, shard=shard)
+
+        await self._database.write(action)
+
+    async def list_nodes(self) -> list[Node]:
+        rows = await self._database.find_rows(SQL["list_nodes"])
+        return [
+            Node(
+                name=row["name"],
+                roles=tuple(row["roles"].split(",")),
+                since=row["since"],
+                last_seen=row["last_seen"],
+                owns=row["owns"],
+                state=NodeState(row["state"]),
+            )
+            for row in rows
+        ]
+
+    async def ask_to_drain(self, name: str) -> bool:
+        return bool(await self._database.change(SQL["ask_to_drain"], name=name))
+
+
+def _beat(connection: Connection, beat: Beat) -> Share:
+    boot = beat.owner.boot
+    dead = {row["boot"] for row in fetch_rows(connection, SQL["end_place"], place=beat.place, boot=boot)}
+    if fetch_row(connection, SQL["find_namesake"], name=beat.owner.node, place=beat.place, silence=SECONDS):
+        raise NameTaken(beat.owner.node)
+    change(connection, SQL["note_beat"], name=beat.owner.node, boot=boot, place=beat.place, roles=",".join(beat.roles))
+    dead |= {row["boot"] for row in fetch_rows(connection, SQL["end_silent"], silence=SECONDS)}
+    change(connection, SQL["forget_nodes"])
+    change(connection, SQL["free_shards"])
+    living = fetch_rows(connection, SQL["list_living"])
+    servers = [row["boot"] for row in living if DELIVERY in row["roles"].split(",") and not row["is_asked_to_drain"]]
+    is_draining = boot not in servers and beat.serves
+    shards = _share(connection, beat, servers)
+    is_asked = any(row["boot"] == boot and row["is_asked_to_drain"] for row in living)
+    if is_asked:
+        is_done = beat.is_idle and not shards and not beat.kept
+        change(connection, SQL["set_state"], boot=boot, state=(NodeState.DRAINED if is_done else NodeState.DRAINING).value)
+    able = [row["boot"] for row in living if not row["is_asked_to_drain"]]
+    return Share(
+        shards=frozenset() if is_draining else shards,
+        is_asked_to_drain=is_asked,
+        is_first=bool(able) and able[0] == boot,
+        servers=max(1, len(servers)),
+        dead=frozenset(dead),
+    )
+
+
+def _share(connection: Connection, beat: Beat, servers: list[int]) -> frozenset[int]:
+    """Leases this process its share. Returns the shards that it may begin sessions in: without those that it will hand over."""
+    boot = beat.owner.boot
+    owned = [row["number"] for row in fetch_rows(connection, SQL["list_owned"], boot=boot)]
+    most = _most(boot, servers) if beat.serves else 0
+    excess = owned[most:]
+    over = [number for number in excess if number not in beat.kept]
+    if over:
+        change(connection, SQL["give_up_shards"], boot=boot, shards=to_json(over))
+    change(connection, SQL["renew_shards"], boot=boot, silence=SECONDS)
+    mine = owned[:most]
+    if len(owned) < most:
+        taken = fetch_rows(connection, SQL["take_shards"], boot=boot, most=most - len(owned), silence=SECONDS)
+        mine += [row["number"] for row in taken]
+    return frozenset(mine)
+
+
+def _most(boot: int, servers: list[int]) -> int:
+    """How many shards a process may have: as many as the others, or one more for the oldest ones."""
+    if boot not in servers:
+        return 0
+    share, rest = divmod(SHARDS, len(servers))
+    return share + (servers.index(boot) < rest)
