@@ -7,15 +7,15 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from sendryd.app.cluster import OneNode
+from sendryd.app.cluster import OneNode, place_of
 from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address, host_of_https
 from sendryd.model.actor import System
 from sendryd.model.ids import AccountId
 from sendryd.policy.retry import RetryPlan
-from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import SystemRand
@@ -238,21 +238,30 @@ class Basics:
 
 async def build_basics(settings: Settings) -> Basics:
     """Opens the store. Raises `StoreError`, and `SettingsError` for a name server that is not known."""
-    from sendryd.store.sqlite import open_store
+    from sendryd.app.database import open_configured_store
 
     name_server = find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
-    store = open_store(settings.data_dir, monotonic=clock.monotonic, tell_unreadable=_tell_unreadable)
+    store = await open_configured_store(settings, clock, _tell_unreadable)
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
     return Basics(
         settings=settings,
         store=store,
-        cluster=OneNode(store, Owner(node=LOCAL_NODE, boot=rand.token())),
+        cluster=_cluster(settings, store, clock, rand.token()),
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),
         name_server=name_server,
     )
+
+
+def _cluster(settings: Settings, store: Store, clock: Clock, boot: int) -> OneNode:
+    if not settings.database_url:
+        return OneNode(store, Owner(node=LOCAL_NODE, boot=boot))
+    from sendryd.app.nodes import ClusterStore, ManyNodes
+
+    owner = Owner(node=settings.node_name, boot=boot)
+    return ManyNodes(cast("ClusterStore", store), owner, clock, place_of(settings.data_dir))
 
 
 def _tell_unreadable(public_id: str, reason: str) -> None:

@@ -1,19 +1,38 @@
-"""What one process keeps for itself, chosen in one place. A cluster brings another class with these methods.
+"""What one process keeps for itself, chosen in one place. A cluster brings another class with these methods (`app.nodes`).
 
 Each of them fulfils a named interface of the layer that uses it; the interface says what a cluster must do instead.
 """
 
+import secrets
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from sendryd.app.daemons import Daemon
 from sendryd.app.settings import Settings
+from sendryd.files import make_folder
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import CrashPause, Owner, Returned, Store
 
 if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
+    from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import QuotaLedger
     from sendryd.runtime.wakeup import Doorbell
+
+
+PLACE_NAME: Final = "node.id"  # in the data directory
+
+
+def place_of(data_dir: Path) -> str:
+    """What tells this data directory from every other one, also of a node of the same name: a random text in a file, made if there is none."""
+    path = data_dir / PLACE_NAME
+    make_folder(data_dir)
+    with suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+        file.write(secrets.token_hex(16))
+    return path.read_text("ascii").strip()
 
 
 class OneNode:
@@ -35,6 +54,39 @@ class OneNode:
         """End the leases of the node's earlier boots."""
         deliveries = await self._store.return_dead_leases(self._owner, now=now, pause=pause)
         return Returned(deliveries=deliveries, notifications=await self._store.return_dead_notifications(self._owner))
+
+    async def join(self, roles: tuple[str, ...]) -> None:
+        """Nobody else is there."""
+
+    async def leave(self) -> None:
+        """Nobody waits for what this process had."""
+
+    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None]) -> None:
+        """Nothing of the delivery engine is ever handed over."""
+
+    def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Nobody asks for it."""
+
+    @property
+    def daemons(self) -> tuple[Daemon, ...]:
+        """What the cluster itself has to run."""
+        return ()
+
+    @property
+    def servers(self) -> int:
+        """This process alone delivers."""
+        return 1
+
+    def owns(self, _site: str) -> bool:
+        """Every site."""
+        return True
+
+    async def move(self, domains: dict[str, str]) -> None:
+        """Nothing is ever moved."""
+
+    def by_one(self, daemon: Daemon) -> Daemon:
+        """A daemon of which one runs in the whole cluster."""
+        return daemon
 
     def doorbell(self) -> "Doorbell":
         """A doorbell of its own for each kind of work."""

@@ -1,7 +1,10 @@
 """Migrations of the configured database, for the command line."""
 
+import asyncio
 from pathlib import Path
 
+from sendryd.app.database import target_of
+from sendryd.app.settings import Settings
 from sendryd.store.drivers.sqlite import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.creating import create_database
@@ -32,3 +35,23 @@ def apply_pending(data_dir: Path) -> list[str]:
             return lacking
         finally:
             connection.close()
+
+
+def list_configured(settings: Settings) -> list[str]:
+    """Names of what the configured database lacks. Raises `StoreError`."""
+    target = target_of(settings)
+    if target is None:
+        return list_pending(settings.data_dir)
+    from sendryd.store.postgres import migrate as server
+
+    return [migration.name for migration in asyncio.run(server.pending(target))]
+
+
+def apply_configured(settings: Settings) -> list[str]:
+    """Applies what the configured database lacks; gives the names. Raises `StoreError`."""
+    target = target_of(settings)
+    if target is None:
+        return apply_pending(settings.data_dir)
+    from sendryd.store.postgres import migrate as server
+
+    return [migration.name for migration in asyncio.run(server.apply(target))]

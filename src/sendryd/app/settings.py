@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from sendryd.app.databaseurl import parse_database_url, parse_node_name
 from sendryd.app.values import (
     Address,
     Rate,
@@ -121,9 +122,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
 
     data_dir: Annotated[Path, _text(_path)] = _setting("./var", description="Folder of the database, the certificate and the spool.")
-    database_url: Word = _setting(
+    database_url: Annotated[str, _text(parse_database_url)] = _setting(
         "",
-        description="`postgresql://…` for many nodes. Empty: SQLite in the data directory. PostgreSQL is not available yet.",
+        description="`postgresql://user:password@host:port/database` for many nodes. Empty: SQLite in the data directory.",
+    )
+    node_name: Annotated[str, _text(lambda text: parse_node_name(text) if text.strip() else _machine_name())] = _setting(
+        "",
+        description="Name of this node beside others on one PostgreSQL. Empty: the machine's full name.",
     )
     hostname: Annotated[str, _text(_hostname)] = _setting(
         description="Name in greetings, `Received` and EHLO, and `host` of `GET /v1/smtp/info`. Empty: the machine's full name.",
@@ -329,8 +334,6 @@ def read_oidc_secret(settings: Settings) -> str:
 
 
 def _check_together(settings: Settings) -> None:
-    if settings.database_url:
-        raise SettingsError(f"{PREFIX}DATABASE_URL is not supported yet: leave it empty for SQLite in the data directory")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both or neither")
     if settings.ca_file is not None:

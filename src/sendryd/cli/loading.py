@@ -19,6 +19,7 @@ NAMES: Final = (
     "queue",
     "reports",
     "people",
+    "nodes",
     "backup",
     "restore",
 )

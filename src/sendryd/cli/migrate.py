@@ -17,12 +17,12 @@ def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the pending migrations.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Apply pending schema migrations; `serve` applies them at its start."""
-    from sendryd.app.migrations import apply_pending, list_pending
+    """Apply pending schema migrations. On SQLite `serve` applies them at its start; on PostgreSQL it waits for this command."""
+    from sendryd.app.migrations import apply_configured, list_configured
 
     settings = read_settings()
     try:
-        names = list_pending(settings.data_dir) if dry_run else apply_pending(settings.data_dir)
+        names = list_configured(settings) if dry_run else apply_configured(settings)
     except StoreError as error:
         fail(str(error))
     except OSError as error:

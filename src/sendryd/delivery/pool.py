@@ -214,6 +214,10 @@ class ConnectionPool(Generic[C]):
         finally:
             await self._cut_off()
 
+    def close_idle(self) -> None:
+        """Closes what idles now."""
+        self._close_later(self._idle.clear())
+
     async def aclose(self) -> None:
         """Closes everything that is idle; what is given back later is closed at once."""
         self._is_closed = True

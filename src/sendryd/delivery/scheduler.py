@@ -30,6 +30,7 @@ from sendryd.delivery.lanes import Lanes
 from sendryd.delivery.lanestate import Held, LaneState
 from sendryd.delivery.leases import HeldLeases
 from sendryd.delivery.lookups import MAX_BESIDE, LookUps
+from sendryd.delivery.ownership import ALONE, Ownership
 from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import Sites
@@ -82,8 +83,10 @@ class Scheduler:
         has_smart_host: bool,
         memory: Share,
         shaper: Shaper | None = None,
+        ownership: Ownership = ALONE,
     ) -> None:
         """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them."""
+        self._ownership = ownership
         self._worker = worker
         self._shaper = shaper or Shaper(Sites(), clock)
         self._destinations = destinations
@@ -148,6 +151,8 @@ class Scheduler:
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)
         for key in keys:
+            if not self._ownership.owns(key):
+                return None
             if self._lanes.is_cold(key, now) and not self._lanes.crowd.has_room((account_id, priority)):
                 return None
             state = self._lanes.find(key)
@@ -198,11 +203,14 @@ class Scheduler:
         if not state.number_waiting or state.is_looking_up:
             return
         now, key = self._clock.monotonic(), state.key
+        if not self._ownership.owns(key) and self._is_known(state):
+            self._spawn(self._hand_over(state, [self._lanes.dequeue(state) for _ in range(state.number_waiting)]))
+            return
         if self._is_stopping or state.lane.is_suspended(now) or self._lanes.is_paused(key):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
-        is_cold, lane_limit = self._lanes.is_cold(key, now), self._lanes.limit(state)
+        is_cold, lane_limit = self._lanes.is_cold(key, now), self._limit(state)
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit
@@ -329,6 +337,40 @@ class Scheduler:
         for state in self._lanes.all():
             self._start(state)
             self._lanes.forget_if_idle(state)
+
+    def _limit(self, state: LaneState) -> int:
+        """Sessions that the lane may have at once. The processes that deliver share those of a smart host."""
+        limit = self._lanes.limit(state)
+        return max(1, limit // self._ownership.servers) if state.key == ANY_DOMAIN else limit
+
+    def _is_known(self, state: LaneState) -> bool:
+        """Whether the lane is that of a site. A domain that was not looked up yet is looked up by whoever has its mail."""
+        return state.key == ANY_DOMAIN or self._shaper.sites.site_of(state.peek().domain) is not None
+
+    async def _hand_over(self, state: LaneState, waiting: Sequence[tuple[Claim, Held | None]]) -> None:
+        """Lets the owner of a site have its mail."""
+        if state.key != ANY_DOMAIN:
+            try:
+                await self._ownership.move({claim.domain: state.key for claim, _ in waiting})
+            except StoreError as error:
+                log.error("mail_not_handed_over", site=state.key, error=repr(error))
+        await self._give_back(waiting)
+        self._lanes.forget_if_idle(state)
+
+    def use_shares(self) -> None:
+        """Other sites are this process's own from now on."""
+        for state in self._lanes.all():
+            self._start(state)
+        self._wakeup.set()
+
+    def busy_sites(self) -> frozenset[str]:
+        """The sites with attempts under way."""
+        return frozenset(state.key for state in self._lanes.all() if state.busy)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._tasks
 
     def use_rules(self, rules: Rules) -> None:
         """Shapes by other rules from now on."""

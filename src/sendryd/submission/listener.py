@@ -126,6 +126,12 @@ class Listener:
     def _on_authenticated(self, session: Session) -> None:
         _decrease(self._unauthenticated, network_of(session.address))
 
+    def drain(self) -> None:
+        """Answers whoever connects with 421 4.3.2 from now on. Transactions under way finish."""
+        self._is_stopping = True
+        for session in tuple(self._sessions):
+            session.request_stop()
+
     async def aclose(self, timeout: float = DRAIN_TIMEOUT) -> None:
         """Accepts no more connections, lets transactions under way finish, and cancels the remaining sessions after the timeout."""
         self._is_stopping = True

@@ -59,6 +59,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run, shaping.run]
     running.daemons += [results.run] if results is not None else []
     end_reports = await _start_reports(basics, running, scheduler)
+    basics.cluster.attend(scheduler, pool.close_idle)
 
     async def stop() -> None:
         await scheduler.stop()
@@ -89,6 +90,7 @@ def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Des
         has_smart_host=basics.settings.smarthost is not None,
         memory=shared.budget.handed_over,
         shaper=shaper,
+        ownership=basics.cluster,
     )
 
 

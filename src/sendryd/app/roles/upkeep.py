@@ -42,7 +42,9 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
         clock=basics.clock,
     )
     running.stops.append(client.aclose)
-    running.daemons += [health.run, alerts.run, queue.run, retention.run, domains.run, captures.run, reports.run, endings.run, follower.run]
+    by_one = basics.cluster.by_one
+    duties = (health.run, alerts.run, queue.run, retention.run, domains.run, captures.run, reports.run, endings.run)
+    running.daemons += [follower.run, *map(by_one, duties)]
     status_reports = StatusReporter(
         basics.store,
         intake_of(basics, running, shared),
@@ -51,9 +53,9 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
         clock=basics.clock,
         rand=basics.rand,
     )
-    running.daemons.append(status_reports.run)
+    running.daemons.append(by_one(status_reports.run))
     bulk = BulkKeeper(basics.store, MailFinder(basics.store), basics.audit, clock=basics.clock, ids=basics.ids)
-    running.daemons.append(bulk.run)
+    running.daemons.append(by_one(bulk.run))
     if settings.tls_reports:
         tls_reports = TlsReportKeeper(
             basics.store,
@@ -65,4 +67,4 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
             clock=basics.clock,
             rand=basics.rand,
         )
-        running.daemons.append(tls_reports.run)
+        running.daemons.append(by_one(tls_reports.run))

@@ -50,7 +50,7 @@ class Beat:
     place: str  # the folder on its machine that one process at a time may use: an earlier one of the same place is dead
     roles: tuple[str, ...]
     serves: bool  # it delivers, and takes shards
-    kept: frozenset[int] = frozenset()  # shards with sessions under way: they are not handed over yet
+    kept: frozenset[int] = frozenset()  # shards that it may begin sessions in, or has some in: they are not handed over yet
     is_idle: bool = True  # nothing is under way any more
 
 

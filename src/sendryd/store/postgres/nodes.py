@@ -9,6 +9,7 @@ from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.statements import change, fetch_row, fetch_rows
 from sendryd.store.postgres.queries import SQL
 from sendryd.store.sql.database import Database
+from sendryd.store.sql.mail.claims import DueScan
 
 DELIVERY: Final = "delivery"  # the role that takes shards
 SECONDS: Final = SILENCE.total_seconds()
@@ -18,12 +19,15 @@ class Nodes:
     """`NodeStore`."""
 
     _database: Database
+    _scan: DueScan
 
     async def beat(self, beat: Beat) -> Share:
         def action(connection: Connection, _batch: object) -> Share:
             return _beat(connection, beat)
 
-        return await self._database.write(action)
+        share = await self._database.write(action)
+        self._scan.serve(share.shards)
+        return share
 
     async def leave(self, owner: Owner) -> None:
         def action(connection: Connection, _batch: object) -> None:

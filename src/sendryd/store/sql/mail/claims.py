@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import Final
 
+from sendryd.store.base.nodes import SHARDS
 from sendryd.store.codec.values import to_json
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.sizes import USUAL, Sizes
@@ -21,6 +22,7 @@ from sendryd.store.drivers.statements import fetch_row
 from sendryd.store.sql.mail.queries import SQL
 from sendryd.store.sql.mail.turns import NO_TURNS, Search, TurnsOfDomain, choose_in_turn
 
+ALL_SHARDS: Final = to_json(list(range(SHARDS)))
 RESTART_INTERVAL: Final = 60_000  # milliseconds after which the scan restarts from the beginning
 
 Position = tuple[int, str, int]  # due time, domain, id: the order of the index
@@ -32,6 +34,7 @@ class DueScan:
 
     def __init__(self, sizes: Sizes = USUAL) -> None:
         self._sizes = sizes
+        self.shards = ALL_SHARDS  # those whose destinations this process serves: JSON
         self._position = _START
         self._left_behind: dict[str, None] = {}  # domains in the order of their next turn
         self._reported: dict[str, None] = {}  # domains that `look_again_at` reported, to add to `_left_behind`
@@ -46,6 +49,13 @@ class DueScan:
     def is_behind(self, due_at: int) -> bool:
         """Whether the scan could miss a delivery that is queued with this due time."""
         return due_at <= self._latest - self._sizes.due_lag
+
+    def serve(self, shards: frozenset[int]) -> None:
+        """Serves the destinations of these shards alone from now on."""
+        chosen = to_json(sorted(shards))
+        if chosen != self.shards:
+            self.shards = chosen
+            self.restart()
 
     def restart(self) -> None:
         """Restarts the scan from the beginning: deliveries of unknown domains were queued, perhaps with old due times."""
@@ -81,6 +91,7 @@ class DueScan:
             left_behind=dict(self._left_behind),
             turns=self._turns,
             sizes=self._sizes,
+            shards=self.shards,
         )
 
     def finish(self, look: "Look") -> None:
@@ -109,7 +120,9 @@ class Look:
         left_behind: dict[str, None],
         turns: Mapping[str, TurnsOfDomain],
         sizes: Sizes,
+        shards: str = ALL_SHARDS,
     ) -> None:
+        self.shards = shards
         self._sizes = sizes
         self.position = position
         self.left_behind = left_behind
@@ -198,6 +211,7 @@ class Look:
                 "window": sizes.due_window,
                 "settled": self._settled,
                 "served": served,
+                "shards": self.shards,
             }
             passed, is_cut = 0, False
             # By position, and only as many as needed: making a row a mapping costs more than all other work on it.

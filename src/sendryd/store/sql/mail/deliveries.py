@@ -85,13 +85,15 @@ class Deliveries:
         chosen = await self._database.read(look.choose)
         unreadable, claims = self._database.unreadable, list[Claim]()
         if chosen:
-            claims = await self._database.write(lambda connection, _: lease_chosen(connection, chosen, lease, moment, unreadable))
+            claims = await self._database.write(
+                lambda connection, _: lease_chosen(connection, chosen, lease, moment, unreadable, look.shards)
+            )
         self._scan.finish(look)
         return claims
 
     async def _first_due(self) -> Any:
         """The first due time in milliseconds; a value of another type if all queued deliveries are damaged; None if nothing is queued."""
-        row = await self._database.find_row(SQL["first_due"])
+        row = await self._database.find_row(SQL["first_due"], shards=self._scan.shards)
         return row["due_at"] if row else None
 
     async def _place(self, message_id: MessageId) -> Place:
@@ -216,7 +218,7 @@ class Deliveries:
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         first = await self._first_due()
         if busy and first is not None:
-            first = await self._database.read_value(SQL["first_due_but"], busy=to_json(sorted(busy)))
+            first = await self._database.read_value(SQL["first_due_but"], busy=to_json(sorted(busy)), shards=self._scan.shards)
         return from_ms(first) if isinstance(first, int) else None
 
 

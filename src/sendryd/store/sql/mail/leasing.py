@@ -16,12 +16,14 @@ from sendryd.store.errors import RowUnreadable
 from sendryd.store.sql.mail.queries import SQL
 
 
-def lease_chosen(connection: Connection, chosen: Sequence[int], lease: Lease, moment: int, unreadable: Unreadable) -> list[Claim]:
+def lease_chosen(
+    connection: Connection, chosen: Sequence[int], lease: Lease, moment: int, unreadable: Unreadable, shards: str
+) -> list[Claim]:
     """Leases the deliveries that are still queued and due, in this order: some may have been cancelled or postponed since they were chosen.
     Unreadable deliveries, and those of unreadable messages, are held.
     """
     owner, ids = lease.owner, to_json(chosen)
-    values = {"token": lease.token, "node": owner.node, "boot": owner.boot, "ids": ids, "moment": moment}
+    values = {"token": lease.token, "node": owner.node, "boot": owner.boot, "ids": ids, "moment": moment, "shards": shards}
     leased = unreadable.fetch(connection, SQL["lease_deliveries"], None, values)
     rows = [row for row in leased if row is not None]
     places = {number: place for place, number in enumerate(chosen)}

@@ -1,0 +1,167 @@
+"""One process of many that share a server's database. Fulfils `store.base.Cluster` and what the roles ask of a cluster.
+
+It shows by a heartbeat that it is alive, and by the same gets its share of the destinations. A process that cannot reach the database begins no
+session once its shares may have been given to another.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sendryd.app.cluster import OneNode
+from sendryd.app.daemons import Daemon
+from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
+from sendryd.store.base import CrashPause, Owner, Returned, Store
+from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, NodeStore, Share, shard_of
+from sendryd.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from sendryd.delivery.scheduler import Scheduler
+
+BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after some of these
+SAFETY: Final = 10.0  # seconds before its leases end that a process begins nothing more: the longest that a session takes to begin
+TURN_INTERVAL: Final = 2.0  # seconds between looks whether it is this process's turn to do what one alone does
+
+log = get_logger("nodes")
+
+
+class ClusterStore(Store, NodeStore):
+    """A store with processes."""
+
+
+class ManyNodes(OneNode):
+    """This process among others."""
+
+    def __init__(self, store: ClusterStore, owner: Owner, clock: Clock, place: str) -> None:
+        super().__init__(store, owner)
+        self._nodes = store
+        self._clock = clock
+        self._place = place
+        self._roles: tuple[str, ...] = ()
+        self._share = Share(shards=frozenset(), is_asked_to_drain=False, is_first=False, servers=1)
+        self._valid_until = float("-inf")  # monotonic seconds
+        self._pause: CrashPause | None = None
+        self._scheduler: Scheduler | None = None
+        self._close_idle: Callable[[], None] = lambda: None
+        self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._draining: asyncio.Task[None] | None = None
+
+    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None]) -> None:
+        """Tells the delivery engine of other shares from now on, and asks it what is under way. `close_idle` closes connections that idle."""
+        self._scheduler, self._close_idle = scheduler, close_idle
+
+    def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Calls `drain` once this process is asked to hand over."""
+        self._drain = drain
+
+    @property
+    def daemons(self) -> tuple[Daemon, ...]:
+        """The heartbeat."""
+        return (self.run,)
+
+    async def join(self, roles: tuple[str, ...]) -> None:
+        """Becomes a node. Raises `NameTaken` and `StoreError`."""
+        self._roles = roles
+        await self._beat()
+
+    async def return_dead_leases(self, *, now: datetime, pause: CrashPause) -> Returned:
+        self._pause = pause
+        return await super().return_dead_leases(now=now, pause=pause)
+
+    async def run(self) -> None:
+        """Beats until cancelled."""
+        while True:
+            await self._clock.sleep(BEAT_INTERVAL)
+            try:
+                await self._beat()
+            except StoreError as error:
+                log.warning("heartbeat_failed", error=str(error))
+            except NameTaken:
+                log.error("node_name_taken", name=self.owner.node, advice="another node has this name: set SENDRYD_NODE_NAME")
+
+    async def _beat(self) -> None:
+        asked = self._clock.monotonic()
+        before, scheduler = self._share, self._scheduler
+        self._share = await self._nodes.beat(
+            Beat(
+                owner=self.owner,
+                place=self._place,
+                roles=self._roles,
+                serves="delivery" in self._roles and not before.is_asked_to_drain,
+                kept=frozenset(map(shard_of, scheduler.busy_sites() if scheduler else ())) | before.shards,
+                is_idle=self._draining is None or self._draining.done(),
+            )
+        )
+        self._valid_until = asked + SILENCE.total_seconds() - SAFETY
+        if self._share.is_asked_to_drain and not before.is_asked_to_drain:
+            log.info("draining", name=self.owner.node)
+            if self._drain is not None:
+                self._draining = asyncio.get_running_loop().create_task(self._drain())
+        if self._share.shards != before.shards:
+            log.info("shares_changed", owns=len(self._share.shards), of=SHARDS)
+            if scheduler is not None:
+                scheduler.use_shares()
+            if before.shards - self._share.shards:
+                self._close_idle()
+        if self._share.dead and self._pause is not None:
+            returned = await super().return_dead_leases(now=self._clock.now(), pause=self._pause)
+            log.warning(
+                "nodes_gone", count=len(self._share.dead), deliveries=len(returned.deliveries), notifications=returned.notifications
+            )
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether this process was asked to hand over."""
+        return self._share.is_asked_to_drain
+
+    # `delivery.ownership.Ownership`
+
+    @property
+    def servers(self) -> int:
+        """How many processes deliver."""
+        return self._share.servers
+
+    def owns(self, site: str) -> bool:
+        """Whether this process may begin a session with a site. A smart host is shared among all."""
+        if self._clock.monotonic() >= self._valid_until or self._share.is_asked_to_drain:
+            return False
+        return site == ANY_DOMAIN or shard_of(site) in self._share.shards
+
+    async def move(self, domains: dict[str, str]) -> None:
+        """Hands the waiting mail of domains to the owners of their sites."""
+        await self._nodes.move_domains({domain: shard_of(site) for domain, site in domains.items()})
+
+    def by_one(self, daemon: Daemon) -> Daemon:
+        """The daemon, which runs in one process of the cluster at a time."""
+
+        async def in_turn() -> None:
+            task: asyncio.Task[None] | None = None
+            try:
+                while True:
+                    is_mine = self._share.is_first and self._clock.monotonic() < self._valid_until
+                    if is_mine and task is None:
+                        task = asyncio.get_running_loop().create_task(daemon())
+                    elif not is_mine and task is not None:
+                        task.cancel()
+                        await asyncio.gather(task, return_exceptions=True)
+                        task = None
+                    if task is not None and task.done():
+                        task.result()  # raises what it failed with: the caller starts it again
+                        return
+                    await self._clock.sleep(TURN_INTERVAL)
+            finally:
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+        in_turn.__qualname__ = getattr(daemon, "__qualname__", repr(daemon))
+        return in_turn
+
+    async def leave(self) -> None:
+        """Ends this process: others take over at once."""
+        with suppress(StoreError):
+            await self._nodes.leave(self.owner)
