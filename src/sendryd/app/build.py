@@ -54,6 +54,7 @@ class Basics:
     """What every command and every role needs."""
 
     settings: Settings
+    number: int  # of this process among those of one `serve`: the first keeps what the machine has once
     store: Store
     cluster: OneNode
     clock: SystemClock
@@ -236,8 +237,11 @@ class Basics:
         return RetryPlan(self.settings.retry_schedule, self.settings.max_queue_age)
 
 
-async def build_basics(settings: Settings) -> Basics:
-    """Opens the store. Raises `StoreError`, and `SettingsError` for a name server that is not known."""
+async def build_basics(settings: Settings, number: int = 1) -> Basics:
+    """Opens the store. `number` is that of the process among those of one `serve`.
+
+    Raises `StoreError`, and `SettingsError` for a name server that is not known.
+    """
     from sendryd.app.database import open_configured_store
 
     name_server = find_name_server(settings.dns_resolver) if settings.dns_resolver else None
@@ -246,8 +250,9 @@ async def build_basics(settings: Settings) -> Basics:
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
     return Basics(
         settings=settings,
+        number=number,
         store=store,
-        cluster=_cluster(settings, store, clock, rand.token()),
+        cluster=_cluster(settings, store, clock, Owner(node=_node_name(settings, number), boot=rand.token()), number),
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),
@@ -255,13 +260,18 @@ async def build_basics(settings: Settings) -> Basics:
     )
 
 
-def _cluster(settings: Settings, store: Store, clock: Clock, boot: int) -> OneNode:
+def _node_name(settings: Settings, number: int) -> str:
     if not settings.database_url:
-        return OneNode(store, Owner(node=LOCAL_NODE, boot=boot))
+        return LOCAL_NODE
+    return settings.node_name if number == 1 else f"{settings.node_name}-{number}"
+
+
+def _cluster(settings: Settings, store: Store, clock: Clock, owner: Owner, number: int) -> OneNode:
+    if not settings.database_url:
+        return OneNode(store, owner)
     from sendryd.app.nodes import ClusterStore, ManyNodes
 
-    owner = Owner(node=settings.node_name, boot=boot)
-    return ManyNodes(cast("ClusterStore", store), owner, clock, place_of(settings.data_dir))
+    return ManyNodes(cast("ClusterStore", store), owner, clock, f"{place_of(settings.data_dir)}-{number}")
 
 
 def _tell_unreadable(public_id: str, reason: str) -> None:

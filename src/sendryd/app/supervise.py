@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -80,15 +80,15 @@ class Ready:
     inbound: tuple[Address, ...] = ()
 
 
-def lock_data_dir(data_dir: Path) -> int:
-    """Takes the lock that one `serve` holds; gives its descriptor, to be kept open. Raises `AlreadyRunning`.
+def lock_data_dir(data_dir: Path, number: int = 1) -> int:
+    """Takes the lock that one `serve`, or its process of this number, holds; gives its descriptor, to be kept open. Raises `AlreadyRunning`.
 
     Also makes the names in the data directory durable, and its own: a start that was killed may have made them and not got so far.
     """
     make_folder(data_dir)
     sync_folder(data_dir.resolve().parent)
     sync_folder(data_dir)
-    descriptor = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(data_dir / ("serve.lock" if number == 1 else f"serve.{number}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -253,11 +253,18 @@ class Process:
         smtps = settings.smtps_listen if Role.SMTP in self._roles else ()
         inbound = settings.inbound_listen if Role.SMTP in self._roles else ()
         with ExitStack() as bound:  # of several, none stays bound if one is taken
+
+            def each(setting: str, addresses: Sequence[Address]) -> tuple[socket.socket, ...]:
+                # Beside others on one database, the next version takes over the addresses before this one lets go of them.
+                is_shared = bool(settings.database_url)
+                return tuple(bound.enter_context(_bind(setting, address, is_shared=is_shared)) for address in addresses)
+
+            http = each("HTTP_LISTEN", (settings.http_listen,)) if Role.HTTP in self._roles else ()
             sockets = Sockets(
-                smtp=tuple(bound.enter_context(_bind("SMTP_LISTEN", address)) for address in smtp),
-                smtps=tuple(bound.enter_context(_bind("SMTPS_LISTEN", address)) for address in smtps),
-                inbound=tuple(bound.enter_context(_bind("INBOUND_LISTEN", address)) for address in inbound),
-                http=bound.enter_context(_bind("HTTP_LISTEN", settings.http_listen)) if Role.HTTP in self._roles else None,
+                smtp=each("SMTP_LISTEN", smtp),
+                smtps=each("SMTPS_LISTEN", smtps),
+                inbound=each("INBOUND_LISTEN", inbound),
+                http=http[0] if http else None,
             )
             bound.pop_all()
         return sockets
@@ -373,10 +380,10 @@ class Process:
             await server.shutdown()
 
 
-def _bind(setting: str, address: Address) -> socket.socket:
+def _bind(setting: str, address: Address, *, is_shared: bool) -> socket.socket:
     """A socket that listens. Raises `PortTaken`, which names the setting to change."""
     try:
-        return bind(address)
+        return bind(address, is_shared=is_shared)
     except PortTaken as error:
         raise PortTaken(f"{error} ({PREFIX}{setting})") from None
 

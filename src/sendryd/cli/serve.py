@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics, build_basics
+from sendryd.app.cluster import place_of
 from sendryd.app.links import public_url
 from sendryd.app.settings import Settings, SettingsError
 from sendryd.app.values import Address
 from sendryd.cli.options import Json, options
-from sendryd.cli.output import WRONG_USAGE, command, explain, fail, print_json, say
+from sendryd.cli.output import FAILED, WRONG_USAGE, command, explain, fail, print_json, say
 from sendryd.cli.settings import read_settings
 from sendryd.store.errors import StoreError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+FIRST_NODE: Final = "first node"  # the name under which the store keeps which node shows the first keys
 FIRST_KEY: Final = "first {mode} key"  # names; the live one is made before the test one, and both are shown together
 THREADS_TIMEOUT: Final = 3.0  # seconds from the end of all else; a thread that rewrites the largest message takes less
 ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
@@ -31,8 +33,9 @@ ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
 @app.command()
 def serve(
     role: Annotated[str, typer.Option(metavar="ROLE[,ROLE...]", help=f"Which of {ALL_ROLES} to run.")] = ALL_ROLES,
-    processes: Annotated[int, typer.Option(min=1, help="Number of processes; above 1 needs PostgreSQL, which is not available yet.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Number of processes; above 1 needs PostgreSQL.")] = 1,
     as_json: Json = False,
+    number: Annotated[int, typer.Option(hidden=True, min=1)] = 1,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
     from sendryd.app.listen import PortTaken
@@ -44,12 +47,15 @@ def serve(
     if unknown or not names:
         fail(f"--role {role}: the roles are {', '.join(Role)}", WRONG_USAGE)
     settings = read_settings()
-    if processes > 1:
-        fail("--processes above 1 needs PostgreSQL; SQLite is written by one process", WRONG_USAGE)
+    if processes > 1 and not settings.database_url:
+        fail("--processes above 1 needs PostgreSQL (SENDRYD_DATABASE_URL); SQLite is written by one process", WRONG_USAGE)
     configure_logs(settings)
     try:
-        lock_data_dir(settings.data_dir)
-        _run(_main(settings, frozenset(Role(name) for name in names), as_json=as_json))
+        if processes > 1:
+            _run(_supervise(settings, processes, names, as_json=as_json))
+            return
+        lock_data_dir(settings.data_dir, number)
+        _run(_main(settings, frozenset(Role(name) for name in names), number, as_json=as_json))
     except (AlreadyRunning, PortTaken, StoreError, DaemonFailed) as error:
         fail(str(error))
     except SettingsError as error:
@@ -70,16 +76,33 @@ def _run(main: Any) -> None:
         uvloop.run(main)
 
 
-async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
+async def _supervise(settings: Settings, processes: int, roles: list[str], *, as_json: bool) -> None:
+    from sendryd.app.processes import ProcessFailed, Supervisor, command_of
+    from sendryd.runtime.clock import SystemClock
+
+    async def on_ready(document: dict[str, Any]) -> None:
+        if as_json:
+            print_json(document)
+            sys.stdout.flush()
+
+    supervisor = Supervisor(command_of(options.config, ",".join(roles)), settings, processes, frozenset(roles), SystemClock())
+    try:
+        await supervisor.run(on_ready)
+    except ProcessFailed as error:
+        raise typer.Exit(error.status or FAILED) from None
+
+
+async def _main(settings: Settings, roles: Any, number: int, *, as_json: bool) -> None:
     from sendryd.app.supervise import Process, Ready
 
-    basics = await build_basics(settings)
+    basics = await build_basics(settings, number)
 
     async def on_ready(ready: Ready) -> None:
         # Only now: a start that fails before would have created keys and never shown them.
         secrets = await _make_first_keys(basics) if await _needs_first_keys(basics) else {}
-        owner_url = await _owner_url(basics, settings, ready)
-        _greet(settings, ready, secrets, owner_url, as_json=as_json)
+        owner_url = await _owner_url(basics, settings, ready) if number == 1 else ""
+        if number == 1:  # of several processes the first one speaks
+            _greet(settings, ready, secrets, owner_url, as_json=as_json)
         if as_json:  # last: a reader of this line finds all other output written
             print_json(_ready_document(settings, ready, secrets, owner_url))
             sys.stdout.flush()
@@ -121,7 +144,13 @@ def _http_url(settings: Settings, place: Address | None) -> str | None:
 
 
 async def _needs_first_keys(basics: Basics) -> bool:
-    """Whether no key was ever shown. A start killed between the two keys has shown neither; the first one is revoked."""
+    """Whether no key was ever shown. A start killed between the two keys has shown neither; the first one is revoked. Of the nodes on one database the
+    one that was there first shows them.
+    """
+    if basics.settings.database_url:
+        place = place_of(basics.settings.data_dir).encode("ascii")
+        if basics.number != 1 or await basics.store.ensure_secret(FIRST_NODE, place) != place:
+            return False
     keys = await basics.store.list_api_keys(DEFAULT_ACCOUNT)
     if not all(key.name == FIRST_KEY.format(mode="live") for key in keys):
         return False

@@ -44,7 +44,8 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
     running.stops.append(client.aclose)
     by_one = basics.cluster.by_one
     duties = (health.run, alerts.run, queue.run, retention.run, domains.run, captures.run, reports.run, endings.run)
-    running.daemons += [follower.run, *map(by_one, duties)]
+    running.daemons += [follower.run] if basics.number == 1 else []  # one process of a machine writes the derived file
+    running.daemons += map(by_one, duties)
     status_reports = StatusReporter(
         basics.store,
         intake_of(basics, running, shared),

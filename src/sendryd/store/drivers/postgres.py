@@ -121,6 +121,12 @@ async def is_pooled(target: Target) -> bool:
         connection.terminate()
 
 
+async def _turns() -> None:
+    """Lets the loop close what was ended."""
+    for _ in range(2):
+        await asyncio.sleep(0)  # noqa: TID251  lets others have their turn
+
+
 def _whole(text: str) -> int | float:
     return float(text) if "." in text or "N" in text else int(text)
 
@@ -155,6 +161,7 @@ class PostgresConnection:
         """Ends the connection at once. What it has not committed is rolled back."""
         with suppress(Exception):
             self._connection.terminate()
+            self._loop.run_until_complete(_turns())
         self._loop.close()
 
     def cancel(self) -> None:

@@ -1,0 +1,118 @@
+"""The processes of a cluster: shares of the destinations, handing over, and the end of those that are silent."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from sendryd.store.base.leases import Owner
+from sendryd.store.base.nodes import SHARDS, Beat, NameTaken, NodeState
+from sendryd.store.postgres.store import PostgresStore, open_store
+from sendryd.testing.postgres import shared_server
+
+pytestmark = [pytest.mark.sockets, pytest.mark.needs("postgres")]
+
+
+@pytest.fixture
+def database() -> str:
+    return shared_server().new_database()
+
+
+@pytest.fixture
+async def store(database: str, tmp_path: Path) -> AsyncIterator[PostgresStore]:
+    made = await open_store(shared_server().target(database), tmp_path, monotonic=monotonic)
+    yield made
+    await made.aclose()
+    shared_server().drop_database(database)
+
+
+def beat_of(
+    boot: int, *, name: str | None = None, serves: bool = True, kept: frozenset[int] = frozenset(), place: str | None = None
+) -> Beat:
+    return Beat(
+        owner=Owner(node=name or f"node-{boot}", boot=boot),
+        place=place or f"place-{boot}",
+        roles=("delivery", "http"),
+        serves=serves,
+        kept=kept,
+    )
+
+
+async def test_one_process_gets_all_shares(store: PostgresStore) -> None:
+    share = await store.beat(beat_of(1))
+    assert share.shards == frozenset(range(SHARDS))
+    assert share.is_first
+    assert share.servers == 1
+
+
+async def test_a_second_process_gets_its_half_once_the_first_has_let_go(store: PostgresStore) -> None:
+    first = await store.beat(beat_of(1))
+    assert not (await store.beat(beat_of(2))).shards, "nothing is free yet"
+    smaller = await store.beat(beat_of(1, kept=first.shards))
+    assert len(smaller.shards) == SHARDS // 2
+    assert not (await store.beat(beat_of(2))).shards, "sessions may still be under way in what the first does not serve any more"
+    await store.beat(beat_of(1, kept=smaller.shards))
+    second = await store.beat(beat_of(2))
+    assert len(second.shards) == SHARDS // 2
+    assert not second.shards & smaller.shards
+    assert not second.is_first
+
+
+async def test_shares_with_sessions_under_way_are_kept(store: PostgresStore) -> None:
+    await store.beat(beat_of(1))
+    await store.beat(beat_of(2))
+    await store.beat(beat_of(1, kept=frozenset({200, 201})))
+    second = await store.beat(beat_of(2))
+    assert second.shards == frozenset(range(128, 256)) - {200, 201}
+
+
+async def test_a_process_that_leaves_frees_its_shares_at_once(store: PostgresStore) -> None:
+    await store.beat(beat_of(1))
+    await store.leave(Owner(node="node-1", boot=1))
+    assert len((await store.beat(beat_of(2))).shards) == SHARDS
+    assert {(node.name, node.state) for node in await store.list_nodes()} == {("node-1", NodeState.GONE), ("node-2", NodeState.UP)}
+
+
+async def test_a_silent_process_is_taken_over_from(store: PostgresStore, database: str) -> None:
+    await store.beat(beat_of(1))
+    shared_server().run(
+        "UPDATE node SET last_seen = now() - interval '29 seconds'; UPDATE shard SET expires_at = now() + interval '1 second'", database
+    )
+    assert not (await store.beat(beat_of(2))).shards
+    shared_server().run("UPDATE node SET last_seen = now() - interval '31 seconds' WHERE boot = 1", database)
+    share = await store.beat(beat_of(2))
+    assert len(share.shards) == SHARDS
+    assert share.dead == {1}
+    assert share.is_first
+
+
+async def test_a_restart_in_the_same_place_takes_over_at_once(store: PostgresStore) -> None:
+    await store.beat(beat_of(1, name="a", place="here"))
+    share = await store.beat(beat_of(2, name="a", place="here"))
+    assert share.dead == {1}
+    assert len(share.shards) == SHARDS
+    assert [(node.name, node.state, node.owns) for node in await store.list_nodes()] == [("a", NodeState.UP, SHARDS)]
+
+
+async def test_a_name_belongs_to_one_living_process(store: PostgresStore) -> None:
+    await store.beat(beat_of(1, name="a"))
+    with pytest.raises(NameTaken):
+        await store.beat(beat_of(2, name="a"))
+    await store.leave(Owner(node="a", boot=1))
+    assert (await store.beat(beat_of(2, name="a"))).shards
+
+
+async def test_a_drained_process_owns_nothing_and_is_not_first(store: PostgresStore) -> None:
+    share = await store.beat(beat_of(1, name="a"))
+    await store.beat(beat_of(2, name="b"))
+    assert await store.ask_to_drain("a")
+    asked = await store.beat(beat_of(1, name="a", kept=share.shards))
+    assert asked.is_asked_to_drain
+    assert not asked.shards
+    done = await store.beat(beat_of(1, name="a", serves=False))
+    assert not done.is_first
+    assert len((await store.beat(beat_of(2, name="b"))).shards) == SHARDS
+    states = {node.name: (node.state, node.owns) for node in await store.list_nodes()}
+    assert states == {"a": (NodeState.DRAINED, 0), "b": (NodeState.UP, SHARDS)}
+    assert not await store.ask_to_drain("c")
