@@ -15,7 +15,7 @@ _INDEXED: Final = re.compile(r"\s+(?:INDEXED BY \w+|NOT INDEXED)\b")  # the othe
 _LIKE: Final = re.compile(r"\bLIKE\b")  # which does not tell upper from lower case in SQLite
 _NOCASE: Final = re.compile(r"(:?[\w.]+) = (:?[\w.]+) COLLATE NOCASE")
 _PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
-_CHANGE: Final = re.compile(r"\b(INSERT|UPDATE|DELETE)\b")
+_CHANGE: Final = re.compile(r"(?<!FOR )\b(INSERT|UPDATE|DELETE)\b")  # a look-up that locks ends with FOR UPDATE
 _FORMS: Final = 512  # statements with conditions whose forms are kept
 
 

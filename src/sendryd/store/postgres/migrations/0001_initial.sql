@@ -7,9 +7,15 @@
 CREATE FUNCTION max(BIGINT, BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT greatest($1, $2)';
 CREATE FUNCTION min(BIGINT, BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT least($1, $2)';
 CREATE FUNCTION instr(TEXT, TEXT) RETURNS INTEGER LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT strpos($1, $2)';
+CREATE FUNCTION json_tree(TEXT) RETURNS TABLE (atom TEXT) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT value #>> '{}' FROM jsonb_path_query($1::jsonb, 'strict $.**') AS value WHERE jsonb_typeof(value) NOT IN ('object', 'array') $$;
+CREATE FUNCTION json_type(TEXT, TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(value) WHEN 'boolean' THEN value::text ELSE jsonb_typeof(value) END
+    FROM jsonb_path_query_first($1::jsonb, $2::jsonpath) AS value
+$$;
 CREATE FUNCTION json_valid(TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-    PERFORM $1::json;
+    PERFORM $1::jsonb;  -- which, unlike json, refuses what no text can hold
     RETURN $1 IS NOT NULL;
 EXCEPTION WHEN others THEN
     RETURN false;
@@ -105,6 +111,8 @@ BEGIN
 END $$;
 CREATE TRIGGER api_key_added AFTER INSERT ON api_key EXECUTE FUNCTION config_changes();
 CREATE TRIGGER api_key_changed AFTER UPDATE OF name, scope, mode, expires_at, revoked_at ON api_key EXECUTE FUNCTION config_changes();
+CREATE TRIGGER account_changed AFTER UPDATE OF settings ON account FOR EACH ROW
+WHEN (OLD.settings IS DISTINCT FROM NEW.settings) EXECUTE FUNCTION config_changes();
 CREATE TRIGGER sending_domain_added AFTER INSERT ON sending_domain EXECUTE FUNCTION config_changes();
 CREATE TRIGGER sending_domain_changed AFTER UPDATE ON sending_domain FOR EACH ROW
 WHEN ((OLD.status, OLD.selector, OLD.private_key, OLD.settings, OLD.records, OLD.smarthost_password)
@@ -185,12 +193,15 @@ CREATE TABLE delivery (
     is_copy      BIGINT NOT NULL DEFAULT 0,  -- for an archive: the status of its message does not depend on it
     shard        SMALLINT NOT NULL DEFAULT 0,  -- whose owner alone serves it: see the table of shards
     report       BIGINT NOT NULL DEFAULT 0,  -- reports to its sender that are still owed: 1 of a failure, 2 of a delay, 4 of success
+    detour       TEXT COLLATE "C",  -- the way that a person has given it; NULL: its sending domain's
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 );
 CREATE INDEX delivery_message ON delivery (message_id);
 -- Due deliveries, oldest first, of all domains; and of each account and class in each domain, whose turns they are taken in. What cannot be
 -- served is skipped, not scanned. Mail that is handed to the engine as it is accepted is leased from the start and in neither index.
-CREATE INDEX delivery_due ON delivery (due_at, domain) WHERE state = 'queued';
+CREATE INDEX delivery_due ON delivery (due_at, domain, id) WHERE state = 'queued';
+-- Test mail, which is captured.
+CREATE INDEX delivery_captured ON delivery (due_at) WHERE state = 'queued' AND domain = '';
 CREATE INDEX delivery_turn ON delivery (domain, account_id, class, due_at) WHERE state = 'queued';
 -- Deliveries to expire: without this index, every search would pass all due deliveries to domains that do not answer.
 CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
@@ -662,6 +673,14 @@ CREATE TABLE egress_count (
     PRIMARY KEY (day, address, site)
 );
 
+-- The smart hosts that people have sent waiting mail to, for as long as mail waits for them.
+CREATE TABLE detour_host (
+    lane     TEXT COLLATE "C" PRIMARY KEY,
+    url      TEXT COLLATE "C" NOT NULL,
+    password TEXT COLLATE "C" NOT NULL,
+    added_at BIGINT NOT NULL
+);
+
 -- What the delivery engine knows of each next hop, as JSON that is written and read as a whole. Nothing depends on it but pages.
 CREATE TABLE lane (
     next_hop   TEXT COLLATE "C" PRIMARY KEY,  -- a domain; `*` for the smart host
@@ -675,6 +694,14 @@ CREATE TABLE shaping_effect (
     site   TEXT COLLATE "C" NOT NULL,
     rule   TEXT COLLATE "C" NOT NULL,
     effect TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (site, rule)
+);
+
+-- Those that a person has ended, for a day: every process that delivers forgets them.
+CREATE TABLE ended_effect (
+    site     TEXT COLLATE "C" NOT NULL,
+    rule     TEXT COLLATE "C" NOT NULL,
+    ended_at BIGINT NOT NULL,
     PRIMARY KEY (site, rule)
 );
 

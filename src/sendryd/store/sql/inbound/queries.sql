@@ -57,9 +57,9 @@ DELETE FROM domain_report WHERE id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER newest AS place, sum(octet_length(content)) OVER newest AS octets FROM domain_report
         WHERE account_id = :account_id AND domain = :domain AND topic = :topic AND is_authenticated = :is_authenticated
-            AND (:author IS NULL OR author = :author)
+            AND (CAST(:author AS TEXT) IS NULL OR author = :author)
         WINDOW newest AS (ORDER BY id DESC ROWS UNBOUNDED PRECEDING)
-    ) WHERE place > :most OR octets > :octets
+    ) AS placed WHERE place > :most OR octets > :octets
 );
 
 -- name: get_domain_report
@@ -72,7 +72,7 @@ SELECT {domain_report_head}, CASE WHEN json_valid(content)
     THEN (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows))
     ELSE content END AS content
 FROM domain_report
-WHERE account_id = :account_id AND :domain IS NULL AND (:topic IS NULL OR topic = :topic) AND id < :before
+WHERE account_id = :account_id AND :domain IS NULL AND (CAST(:topic AS TEXT) IS NULL OR topic = :topic) AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
 -- name: page_reports_of_domain
@@ -81,7 +81,7 @@ SELECT {domain_report_head}, CASE WHEN json_valid(content)
     THEN (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows))
     ELSE content END AS content
 FROM domain_report
-WHERE account_id = :account_id AND domain = :domain AND (:topic IS NULL OR topic = :topic) AND id < :before
+WHERE account_id = :account_id AND domain = :domain AND (CAST(:topic AS TEXT) IS NULL OR topic = :topic) AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
 -- name: sum_domain_reports

@@ -18,8 +18,8 @@ SELECT {suppression} FROM suppression WHERE account_id = :account_id AND email =
 -- name: page_suppressions
 -- Suppressions of an account with a text in their address, newest first.
 SELECT {suppression} FROM suppression
-WHERE account_id = :account_id AND id < :before AND (:pattern IS NULL OR email LIKE :pattern ESCAPE '\')
-  AND (:reason IS NULL OR reason = :reason)
+WHERE account_id = :account_id AND id < :before AND (CAST(:pattern AS TEXT) IS NULL OR email LIKE :pattern ESCAPE '\')
+  AND (CAST(:reason AS TEXT) IS NULL OR reason = :reason)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: remove_suppression
@@ -58,12 +58,12 @@ SELECT {unsubscribe} FROM unsubscribe WHERE account_id = :account_id AND id = :i
 -- name: page_unsubscribes
 -- Unsubscribes of an account, newest first.
 SELECT {unsubscribe} FROM unsubscribe
-WHERE account_id = :account_id AND id < :before AND (:list_id IS NULL OR list_id = :list_id) ORDER BY id DESC LIMIT :limit;
+WHERE account_id = :account_id AND id < :before AND (CAST(:list_id AS TEXT) IS NULL OR list_id = :list_id) ORDER BY id DESC LIMIT :limit;
 
 -- name: page_unsubscribes_of
 -- Unsubscribes of one address, newest first. The pluses keep the planner on the index of the address.
 SELECT {unsubscribe} FROM unsubscribe
-WHERE account_id = :account_id AND +id < :before AND email = :email AND (:list_id IS NULL OR list_id = :list_id)
+WHERE account_id = :account_id AND +id < :before AND email = :email AND (CAST(:list_id AS TEXT) IS NULL OR list_id = :list_id)
 ORDER BY +id DESC LIMIT :limit;
 
 -- name: remove_unsubscribe

@@ -75,7 +75,7 @@ class Accepting:
         def action(connection: Connection, rows: Rows) -> None:
             if fetch_row(connection, SQL["get_message"], account_id=message.account_id, id=message.id) is None:
                 raise NotFound("no such message")
-            check_amendable([read_waiting(row) for row in fetch_rows(connection, SQL["list_states"], message_id=message.id)], now)
+            check_amendable([read_waiting(row) for row in fetch_rows(connection, SQL["lock_states"], message_id=message.id)], now)
             if made_from is not None:
                 source = fetch_row(connection, SQL["read_source_request"], message_id=message.id)
                 check_source_request(bytes(source["content"]) if source else None, made_from)

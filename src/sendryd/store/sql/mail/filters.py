@@ -73,10 +73,10 @@ def message_conditions(account_id: AccountId, which: MessageFilter) -> Condition
     if which.status is MessageStatus.COMPLAINED:
         conditions.add(_COMPLAINED)
     elif which.status is not None:
-        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND NOT is_copy AND {_CANDIDATES[which.status]})")
+        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND is_copy = 0 AND {_CANDIDATES[which.status]})")
     if which.states is not None:
         words = ", ".join(f"'{state.value}'" for state in sorted(which.states))
-        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND NOT is_copy AND state IN ({words}))")
+        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND is_copy = 0 AND state IN ({words}))")
     if which.text:
         conditions.add(_TEXT, text=contains(which.text))
     return conditions
@@ -87,11 +87,11 @@ def event_conditions(account_id: AccountId, which: EventFilter) -> Conditions:
     if which.message_id is None:
         conditions = Conditions("e.account_id = :account_id", _mode("e", which.mode), account_id=account_id)
     else:
-        # The plus keeps the planner on the index of the message, which has few rows.
+        # The plus and the empty text keep the planner on the index of the message, which has few rows.
         conditions = Conditions(
             "e.message_id = :message_id",
             "+e.account_id = :account_id",
-            "+" + _mode("e", which.mode),
+            _mode("e", which.mode).replace("e.mode", "(e.mode || '')"),
             message_id=which.message_id,
             account_id=account_id,
         )
@@ -140,7 +140,7 @@ def queue_conditions(which: QueueFilter) -> Conditions:
     if which.reply_begins is not None:
         conditions.add("substr(d.last_reply, 1, length(:reply_begins)) = :reply_begins", reply_begins=which.reply_begins)
     if which.is_suspended:
-        conditions.add("CASE WHEN json_valid(d.hold_note) THEN d.hold_note ->> 'suspended' END = 1")
+        conditions.add("CASE WHEN json_valid(d.hold_note) THEN json_type(d.hold_note, '$.suspended') END = 'true'")
     return conditions
 
 

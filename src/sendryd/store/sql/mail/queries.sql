@@ -60,7 +60,7 @@ FROM message LEFT JOIN segment ON segment.number = message.segment WHERE message
 -- name: count_accepted
 -- Number of accepted messages of an account, or of one of its keys, of one mode and between two ids.
 SELECT count(*) FROM message
-WHERE account_id = :account_id AND id >= :first AND id < :last AND (:api_key_id IS NULL OR api_key_id = :api_key_id) AND mode = :mode;
+WHERE account_id = :account_id AND id >= :first AND id < :last AND (CAST(:api_key_id AS BIGINT) IS NULL OR api_key_id = :api_key_id) AND mode = :mode;
 
 -- name: count_traffic
 -- How many of the newest live messages of each sending domain there are, and how many of them have bounced.
@@ -269,7 +269,7 @@ WHERE d.id IN (
 
 -- name: settle_report
 -- Records that a report of a delivery is settled.
-UPDATE delivery SET report = report & ~:report WHERE id = :id;
+UPDATE delivery SET report = report & ~CAST(:report AS BIGINT) WHERE id = :id;
 
 -- name: bounce_late
 -- Records that a delivered delivery has bounced afterwards.
@@ -331,7 +331,7 @@ WHERE state = 'leased' AND lease_boot IS DISTINCT FROM :boot AND (lease_node = :
 -- name: return_dead_lease
 -- Ends the lease of a dead process; stores the delivery's new state.
 UPDATE delivery
-SET state = :state, due_at = CASE WHEN :due_at > :moment THEN :due_at ELSE min(due_at, :moment) END, crashes = :crashes,
+SET state = :state, due_at = CASE WHEN CAST(:due_at AS BIGINT) > CAST(:moment AS BIGINT) THEN :due_at ELSE min(due_at, :moment) END, crashes = :crashes,
     hold_reason = coalesce(:hold_reason, hold_reason), is_in_doubt = 1,
     lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
 WHERE id = :id AND state = 'leased'
@@ -395,7 +395,7 @@ FROM (
     FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND {conditions} GROUP BY domain
     UNION ALL SELECT domain, 0, 0, count(*), min(id), NULL
     FROM delivery INDEXED BY delivery_held_domain WHERE state = 'held' AND {conditions} GROUP BY domain
-)
+) AS waiting
 GROUP BY domain ORDER BY oldest LIMIT :limit;
 
 -- name: page_destination
@@ -406,7 +406,7 @@ WHERE d.id IN (
         SELECT id FROM delivery INDEXED BY delivery_turn WHERE state = 'queued' AND domain = :domain AND {conditions}
         UNION ALL SELECT id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND domain = :domain AND {conditions}
         UNION ALL SELECT id FROM delivery INDEXED BY delivery_held_domain WHERE state = 'held' AND domain = :domain AND {conditions}
-    )
+    ) AS waiting
     WHERE id < :before ORDER BY id DESC LIMIT :limit
 )
 ORDER BY d.id DESC;
@@ -418,14 +418,14 @@ SELECT id, last_reply, (SELECT created_at FROM delivery WHERE id = :oldest) AS s
         SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_turn
         WHERE state = 'queued' AND domain = :domain AND {conditions}
         ORDER BY account_id, class, due_at LIMIT 50
-    )
+    ) AS first
     UNION ALL SELECT * FROM (
         SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_turn
         WHERE state = 'queued' AND domain = :domain AND {conditions}
         ORDER BY account_id DESC, class DESC, due_at DESC LIMIT 50
-    )
+    ) AS last
     UNION ALL SELECT id, attempts, last_reply FROM delivery WHERE id = :oldest
-)
+) AS sample
 ORDER BY attempts = 0, id LIMIT 1;
 
 -- name: count_queue
@@ -497,6 +497,10 @@ ORDER BY delivery.id;
 -- The states of the deliveries of a message.
 SELECT id, state, attempts, due_at, forward_path FROM delivery WHERE message_id = :message_id ORDER BY id;
 
+-- name: lock_states
+-- The states of the deliveries of a message, which no other process changes from then on: on SQLite a transaction that writes has the database.
+SELECT id, state, attempts, due_at, forward_path FROM delivery WHERE message_id = :message_id ORDER BY id;
+
 -- name: amend_deliveries
 -- Moves the queued deliveries of a message to another time and class.
 UPDATE delivery SET due_at = :due_at, created_at = :created_at, class = :class WHERE message_id = :message_id AND state = 'queued';
@@ -532,9 +536,9 @@ WHERE type = 'complained' AND message_id < :before ORDER BY message_id DESC LIMI
 
 -- name: list_waiting_messages
 -- The message of each delivery that waits, in no order, up to a limit of deliveries for each state.
-SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' LIMIT :limit)
-UNION ALL SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_held WHERE state = 'held' LIMIT :limit)
-UNION ALL SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' LIMIT :limit)
+SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' LIMIT :limit) AS leased
+UNION ALL SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_held WHERE state = 'held' LIMIT :limit) AS held
+UNION ALL SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' LIMIT :limit) AS queued
 LIMIT :limit;
 
 -- name: count_messages
@@ -550,7 +554,7 @@ FROM message m WHERE {conditions} GROUP BY 1, 2;
 -- name: summarise_deliveries
 -- The states of the deliveries of messages to their recipients.
 SELECT message_id, state, count(*) AS number, max(attempts) AS attempts, min(delivered_at) AS delivered_at FROM delivery
-WHERE message_id {in_numbers:ids} AND NOT is_copy GROUP BY message_id, state;
+WHERE message_id {in_numbers:ids} AND is_copy = 0 GROUP BY message_id, state;
 
 -- name: summarise_events
 -- The last event and the number of complaints of messages, without those of copies for an archive.
@@ -626,7 +630,7 @@ WHERE message.id {in_numbers:ids} AND +message.account_id = :account_id AND +mes
 -- The delivered recipients of a test key's message.
 SELECT delivery.id, delivery.message_id, delivery.forward_path, message.account_id, message.mode
 FROM message JOIN delivery ON delivery.message_id = message.id
-WHERE message.id = :message_id AND +message.account_id = :account_id AND +message.mode = 'test' AND delivery.state = 'delivered'
+WHERE message.id = :message_id AND +message.account_id = :account_id AND (message.mode || '') = 'test' AND delivery.state = 'delivered'
 ORDER BY delivery.id;
 
 -- name: end_play
@@ -648,11 +652,11 @@ DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < :first_kept ORDER
 -- name: note_tls_host
 -- Stores when a host last did TLS.
 INSERT INTO tls_host (host, worked_at) VALUES (:host, :worked_at)
-ON CONFLICT (host) DO UPDATE SET worked_at = max(worked_at, excluded.worked_at);
+ON CONFLICT (host) DO UPDATE SET worked_at = max(tls_host.worked_at, excluded.worked_at);
 
 -- name: prune_tls_hosts
 -- Deletes hosts that last did TLS too long ago, and all but the latest ones.
-DELETE FROM tls_host WHERE worked_at < :keep_since OR host IN (SELECT host FROM tls_host ORDER BY worked_at DESC LIMIT -1 OFFSET :most);
+DELETE FROM tls_host WHERE worked_at < :keep_since OR host IN (SELECT host FROM tls_host ORDER BY worked_at DESC LIMIT 9223372036854775807 OFFSET :most);
 
 -- name: list_tls_hosts
 -- Hosts that did TLS; the latest come last.
@@ -668,7 +672,7 @@ ON CONFLICT (domain) DO UPDATE SET record_id = excluded.record_id, mode = exclud
 -- name: prune_sts_policies
 -- Deletes policies that have expired, and all but the latest ones.
 DELETE FROM sts_policy WHERE expires_at <= :now
-OR domain IN (SELECT domain FROM sts_policy ORDER BY fetched_at DESC LIMIT -1 OFFSET :most);
+OR domain IN (SELECT domain FROM sts_policy ORDER BY fetched_at DESC LIMIT 9223372036854775807 OFFSET :most);
 
 -- name: list_sts_policies
 -- The MTA-STS policies; those fetched last come last.
@@ -792,13 +796,13 @@ ON CONFLICT (next_hop) DO UPDATE SET updated_at = excluded.updated_at, state = e
 -- name: prune_lanes
 -- Deletes lanes that were updated too long ago, and all but the latest ones.
 DELETE FROM lane WHERE updated_at < :keep_since
-OR next_hop IN (SELECT next_hop FROM lane INDEXED BY lane_updated ORDER BY updated_at DESC LIMIT -1 OFFSET :most);
+OR next_hop IN (SELECT next_hop FROM lane INDEXED BY lane_updated ORDER BY updated_at DESC LIMIT 9223372036854775807 OFFSET :most);
 
 -- name: note_limit
 -- Notes the limit of a next hop if it differs from the last one.
 INSERT INTO lane_limit (next_hop, at, sessions, cause)
 SELECT :next_hop, :at, :sessions, :cause WHERE NOT EXISTS (
-    SELECT 1 FROM (SELECT sessions, cause FROM lane_limit WHERE next_hop = :next_hop ORDER BY at DESC LIMIT 1)
+    SELECT 1 FROM (SELECT sessions, cause FROM lane_limit WHERE next_hop = :next_hop ORDER BY at DESC LIMIT 1) AS last
     WHERE sessions = :sessions AND cause = :cause
 ) ON CONFLICT (next_hop, at) DO UPDATE SET sessions = excluded.sessions, cause = excluded.cause;
 
@@ -860,7 +864,7 @@ UPDATE lane SET state = json_set(state, '$.sending', 0, '$.per_minute', 0, '$.su
 -- Queued deliveries to a domain that are due before a moment, counted up to a number.
 SELECT count(*) AS number FROM (
     SELECT 1 FROM delivery INDEXED BY delivery_turn WHERE state = 'queued' AND domain = :domain AND due_at < :due_at LIMIT :most
-);
+) AS ahead;
 
 -- name: ask_for_probe
 -- Asks for a probe of a domain.

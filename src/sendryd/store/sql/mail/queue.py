@@ -29,6 +29,7 @@ from sendryd.store.sql.mail.claims import DueScan
 from sendryd.store.sql.mail.filters import Conditions, queue_conditions
 from sendryd.store.sql.mail.queries import SQL
 
+ALL: Final = 2**63 - 1  # rows
 REROUTED_AT_ONCE: Final = 1000  # deliveries of one transaction: other writers wait no longer than for it
 
 
@@ -40,7 +41,7 @@ class Queue:
 
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         conditions = queue_conditions(which)
-        values = {**conditions.values, "limit": -1 if limit is None else limit}
+        values = {**conditions.values, "limit": ALL if limit is None else limit}
         rows = await self._database.list_rows(conditions.of(SQL["list_queue"]), DELIVERY_PREFIX, **values)
         return list(self._database.unreadable.keep(rows, read_queued))
 
@@ -190,7 +191,7 @@ class Queue:
         def action(connection: Connection, rows: Rows) -> None:
             if fetch_row(connection, SQL["get_message"], account_id=account_id, id=message_id) is None:
                 raise NotFound("no such message")
-            waiting = list_untried([read_waiting(row) for row in fetch_rows(connection, SQL["list_states"], message_id=message_id)])
+            waiting = list_untried([read_waiting(row) for row in fetch_rows(connection, SQL["lock_states"], message_id=message_id)])
             values = {
                 "after": DeliveryState.CANCELLED.value,
                 "due_at": None,

@@ -7,14 +7,14 @@ shape, number, host, first_at, last_at
 -- Adds replies of one shape to those that are there.
 INSERT INTO unknown_reply ({unknown_reply}) VALUES ({:unknown_reply})
 ON CONFLICT (shape) DO UPDATE SET
-    number = number + excluded.number,
+    number = unknown_reply.number + excluded.number,
     host = excluded.host,
-    first_at = min(first_at, excluded.first_at),
+    first_at = min(unknown_reply.first_at, excluded.first_at),
     last_at = excluded.last_at;
 
 -- name: trim_unknown_replies
 -- Deletes the shapes that were seen last longest ago, beyond a number.
-DELETE FROM unknown_reply WHERE shape IN (SELECT shape FROM unknown_reply ORDER BY last_at DESC, shape DESC LIMIT -1 OFFSET :most);
+DELETE FROM unknown_reply WHERE shape IN (SELECT shape FROM unknown_reply ORDER BY last_at DESC, shape DESC LIMIT 9223372036854775807 OFFSET :most);
 
 -- name: list_unknown_replies
 -- The most frequent ones first. There are a thousand at the most.

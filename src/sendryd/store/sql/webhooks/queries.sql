@@ -58,9 +58,9 @@ DELETE FROM webhook WHERE account_id = :account_id AND id = :id;
 -- name: owe_events
 -- Stores events as facts, where their account has an active webhook; not those of copies for an archive.
 INSERT INTO fact (account_id, event_id, created_at)
-SELECT event.account_id, event.id, event.created_at FROM json_each(:ids) AS given JOIN event ON event.id = given.value
-WHERE EXISTS (SELECT 1 FROM webhook WHERE webhook.account_id = event.account_id AND webhook.is_active)
-  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+SELECT event.account_id, event.id, event.created_at FROM event WHERE event.id {in_numbers:ids}
+  AND EXISTS (SELECT 1 FROM webhook WHERE webhook.account_id = event.account_id AND webhook.is_active = 1)
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy = 1)
 ORDER BY event.id;
 
 -- name: owe_notice
