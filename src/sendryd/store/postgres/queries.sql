@@ -96,7 +96,8 @@ UPDATE shard SET boot = NULL WHERE boot = :boot;
 
 -- name: forget_nodes
 -- Deletes processes that have been gone for a day.
-DELETE FROM node WHERE state = 'gone' AND last_seen < clock_timestamp() - interval '1 day';
+DELETE FROM node WHERE state = 'gone' AND last_seen < clock_timestamp() - interval '1 day'
+  AND NOT EXISTS (SELECT FROM delivery WHERE delivery.state = 'leased' AND delivery.lease_boot = node.boot);
 
 -- name: list_nodes
 -- The processes that are or were there, by name; of those of one name that are gone, the last.
@@ -116,4 +117,4 @@ INSERT INTO domain_shard (domain, shard) VALUES (:domain, :shard::smallint) ON C
 
 -- name: move_domain
 -- Moves the waiting mail of a domain to a shard.
-UPDATE delivery SET shard = :shard::smallint WHERE domain = :domain AND state IN ('queued', 'held') AND shard <> :shard::smallint;
+UPDATE delivery SET shard = :shard::smallint WHERE domain = :domain AND state IN ('queued', 'leased', 'held') AND shard <> :shard::smallint;

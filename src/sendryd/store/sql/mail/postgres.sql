@@ -31,14 +31,29 @@ FROM (
 ) AS newest
 WHERE signing_domain_id IS NOT NULL GROUP BY signing_domain_id;
 
+-- name: insert_delivery
+-- Stores a delivery, queued, leased or done from the start, in the shard of its domain.
+INSERT INTO delivery ({new_delivery}, shard) VALUES ({:new_delivery}, coalesce(
+    (SELECT domain_shard.shard FROM domain_shard WHERE domain_shard.domain = :domain), get_byte(decode(md5(:domain), 'hex'), 0)::smallint
+));
+
+-- name: first_due
+-- When the first queued delivery of a domain in these shards falls due: one step of the index for each.
+SELECT min(first.due_at) AS due_at
+FROM (SELECT json_array_elements_text(:shards::json)::smallint AS number) AS owned
+CROSS JOIN LATERAL (
+    SELECT due_at FROM delivery WHERE state = 'queued' AND shard = owned.number AND domain <> '' ORDER BY due_at LIMIT 1
+) AS first;
+
 -- name: list_due
 -- Due deliveries after a position of the index, oldest due first, without those of busy domains, of accounts and classes that are served, of test
--- mail, and of untried scheduled mail that is not due by the settled time. Passes at most `step` deliveries. The subquery for each row is no join that
+-- mail, and of untried scheduled mail that is not due by the settled time; of the given shards alone. Passes at most `step` deliveries. The subquery for each row is no join that
 -- the planner could reorder, and the lists are read into hash tables.
 SELECT due.id, due.domain, due.due_at
 FROM (
     SELECT id, domain, due_at FROM delivery
     WHERE state = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_due_at, :after_domain, :after_id)
+      AND shard {in_numbers:shards}
     ORDER BY due_at, domain, id LIMIT :step
 ) AS due
 WHERE due.domain NOT IN (SELECT json_array_elements_text(:busy::json))
@@ -69,22 +84,22 @@ SELECT account_id, class, due_at FROM turn LIMIT :most;
 
 -- name: first_due_but
 -- When the first queued delivery of a domain that is not busy falls due: one step of the index for each account and class of a domain.
-WITH RECURSIVE first (domain, account_id, class, due_at) AS (
-    (SELECT domain, account_id, class, due_at FROM delivery WHERE state = 'queued' ORDER BY domain, account_id, class, due_at LIMIT 1)
+WITH RECURSIVE first (domain, account_id, class, due_at, shard) AS (
+    (SELECT domain, account_id, class, due_at, shard FROM delivery WHERE state = 'queued' ORDER BY domain, account_id, class, due_at LIMIT 1)
     UNION ALL
-    SELECT following.domain, following.account_id, following.class, following.due_at FROM first CROSS JOIN LATERAL (
-        SELECT domain, account_id, class, due_at FROM delivery
+    SELECT following.domain, following.account_id, following.class, following.due_at, following.shard FROM first CROSS JOIN LATERAL (
+        SELECT domain, account_id, class, due_at, shard FROM delivery
         WHERE state = 'queued' AND (domain, account_id, class) > (first.domain, first.account_id, first.class)
         ORDER BY domain, account_id, class, due_at LIMIT 1
     ) AS following
 )
-SELECT min(due_at) AS due_at FROM first WHERE domain NOT IN (SELECT json_array_elements_text(:busy::json));
+SELECT min(due_at) AS due_at FROM first WHERE domain NOT IN (SELECT json_array_elements_text(:busy::json)) AND shard {in_numbers:shards};
 
 -- name: lease_deliveries
 -- Leases the deliveries that are still queued and due. Leaves those alone that another process is about to change.
 WITH chosen AS MATERIALIZED (
     SELECT id FROM delivery
-    WHERE id {in_numbers:ids} AND state = 'queued' AND due_at <= :moment
+    WHERE id {in_numbers:ids} AND state = 'queued' AND due_at <= :moment AND shard {in_numbers:shards}
       AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS DISTINCT FROM 'test'
     ORDER BY id FOR UPDATE SKIP LOCKED
 )
@@ -163,9 +178,11 @@ FROM mine WHERE delivery.id = mine.id
 RETURNING domain;
 
 -- name: list_dead_leases
--- Deliveries that other boots of a node have leased, with their crash counts.
+-- Deliveries that other boots of a node, or processes that are gone, have leased, with their crash counts.
 SELECT id, message_id, crashes FROM delivery
-WHERE state = 'leased' AND lease_boot IS DISTINCT FROM :boot AND (lease_node = :node OR lease_node IS NULL) ORDER BY id;
+WHERE state = 'leased' AND lease_boot IS DISTINCT FROM :boot AND (
+    lease_node = :node OR lease_node IS NULL OR EXISTS (SELECT FROM node WHERE node.boot = delivery.lease_boot AND node.state = 'gone')
+) ORDER BY id;
 
 -- name: move
 -- Moves deliveries that are in one state to another, and returns the subjects of their events. Released ones wait for their scheduled time. With
