@@ -19,10 +19,11 @@ import pytest
 
 from sendryd.store.base import ContentStore, Store
 from sendryd.store.drivers import sqlite as connection
-from sendryd.store.drivers.postgres import Target
+from sendryd.store.drivers.postgres import PostgresConnection, Target
 from sendryd.store.drivers.sizes import Sizes
 from sendryd.store.memory import MemoryStore
 from sendryd.store.memory.content import MemoryContents
+from sendryd.store.postgres.contents import RowContents
 from sendryd.store.postgres.store import open_store as open_postgres
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import segments
@@ -211,6 +212,7 @@ class ContentBackend:
 
     name: str
     install: Callable[[Path], AbstractContextManager[Contents]]
+    marks: tuple[pytest.MarkDecorator, ...] = ()  # of its tests
 
 
 @contextmanager
@@ -245,7 +247,34 @@ def _spooled_contents(folder: Path) -> Iterator[Contents]:
     opened.close()
 
 
+@contextmanager
+def _row_contents(_folder: Path) -> Iterator[Contents]:
+    server = shared_server()
+    name = server.new_database()
+    opened = PostgresConnection(server.target(name), 10.0)
+
+    def make() -> RowContents:
+        return RowContents(lambda look: look(opened))
+
+    @contextmanager
+    def transaction() -> Iterator[None]:
+        opened.begin()
+        try:
+            yield
+        except BaseException:
+            opened.roll_back()
+            raise
+        opened.commit()
+
+    try:
+        yield Contents(store=make(), connection=opened, transaction=transaction, reopen=make)
+    finally:
+        opened.close()
+        server.drop_database(name)
+
+
 CONTENT_BACKENDS: Final = (
     ContentBackend(name="memory", install=_memory_contents),
     ContentBackend(name="spool", install=_spooled_contents),
+    ContentBackend(name="postgres", install=_row_contents, marks=(pytest.mark.sockets, pytest.mark.needs("postgres"))),
 )

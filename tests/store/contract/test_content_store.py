@@ -13,7 +13,11 @@ from .backends import CONTENT_BACKENDS, ContentBackend, Contents
 PIECE = 64 * 1024
 
 
-@pytest.fixture(params=CONTENT_BACKENDS, ids=[each.name for each in CONTENT_BACKENDS])
+def with_marks(*backends: ContentBackend) -> list[Any]:
+    return [pytest.param(each, id=each.name, marks=each.marks) for each in backends]
+
+
+@pytest.fixture(params=with_marks(*CONTENT_BACKENDS))
 def contents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Contents]:
     backend: ContentBackend = request.param
     with backend.install(tmp_path / "data") as made:
@@ -116,7 +120,7 @@ def test_contents_are_dropped_alone(contents: Contents) -> None:
 
 
 @pytest.mark.parametrize(
-    "contents", [each for each in CONTENT_BACKENDS if each.name != "memory"], indirect=True
+    "contents", with_marks(*(each for each in CONTENT_BACKENDS if each.name != "memory")), indirect=True
 )  # which has no transactions
 def test_what_is_dropped_in_a_transaction_that_fails_is_kept(contents: Contents) -> None:
     (place,) = put(contents, (1, b"kept"))

@@ -2,9 +2,10 @@
 
 import secrets
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
+from sendryd.store.codec.reading import Row
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.errors import ContentDamaged
 from sendryd.store.postgres.queries import SQL
@@ -14,16 +15,21 @@ PIECE: Final = 64 * 1024  # octets
 READ: Final = 16 * PIECE  # octets that one statement reads: a megabyte takes milliseconds
 _NUMBER_BITS: Final = 62
 
+Looking = Callable[[Callable[[Connection], Any]], Any]
+
 
 class RowContents:
-    """Contents as rows. A message has one, or for a moment two: `segment` of a place is the number of the row."""
+    """`ContentStore`. A message has one content, or for a moment two: `segment` of a place is the number of the row."""
+
+    def __init__(self, look: Looking) -> None:
+        """`look` runs a look-up on a connection of the calling thread."""
+        self._look = look
 
     def prepare(self, _connection: Connection, /) -> bool:
         """Nothing to prepare."""
         return False
 
     def put_many(self, connection: Connection, /, contents: Sequence[tuple[int, bytes]]) -> list[Place]:
-        """Insert the contents."""
         places = [Place(message_id, secrets.randbits(_NUMBER_BITS), None, 0, len(content)) for message_id, content in contents]
         rows = [
             {"message_id": place.message_id, "number": place.segment, "checksum": zlib.crc32(content), "data": content}
@@ -33,39 +39,53 @@ class RowContents:
         return places
 
     def take_back(self, *, is_certain: bool) -> None:
-        """Nothing to do: the transaction has not stored them."""
+        """Nothing to do: the server rolls the rows back."""
 
-    def read(self, connection: Connection, place: Place) -> bytes:
-        """A whole content. Raises `ContentDamaged`."""
-        row = connection.row(SQL["read_content_row"], {"message_id": place.message_id, "number": place.segment})
+    def read(self, place: Place) -> bytes:
+        row = self._row("read_content_row", _key(place))
+        data: bytes = row["data"]
+        _check(place, len(data), zlib.crc32(data), row["checksum"])
+        return data
+
+    def read_range(self, place: Place, start: int, stop: int) -> Iterator[bytes]:
+        for data in self.read_parts(place, start, stop):
+            for first in range(0, len(data), PIECE):
+                yield data[first : first + PIECE]
+
+    def read_parts(self, place: Place, start: int, stop: int) -> Iterator[bytes]:
+        """What `read_range` reads, with the octets of one statement, at most `READ`, at once."""
+        if not 0 <= start <= stop <= place.size:
+            raise ValueError(f"octets {start} to {stop} are outside the content of {place.size} octets")
+        position, found, checksum = start, 0, None
+        while checksum is None or position < stop:
+            values = {**_key(place), "first": position + 1, "size": min(READ, stop - position)}
+            row = self._row("read_content_piece", values)
+            data: bytes = row["data"]
+            checksum = row["checksum"]
+            _check(place, row["whole"], checksum, checksum)
+            found = zlib.crc32(data, found)
+            position += len(data)
+            if data:
+                yield data
+        if stop - start == place.size:
+            _check(place, place.size, found, checksum)
+
+    def _row(self, name: str, values: Row) -> Row:
+        row: Row | None = self._look(lambda connection: connection.row(SQL[name], values))
         if row is None:
             raise ContentDamaged("its row is missing")
-        _check(place, zlib.crc32(row["data"]), len(row["data"]), row["checksum"])
-        return bytes(row["data"])
-
-    def read_piece(self, place: Place, start: int, connection: Connection) -> tuple[bytes, int]:
-        """Up to `READ` octets from `start` on, and the checksum of the whole content."""
-        values = {"message_id": place.message_id, "number": place.segment, "first": start + 1, "size": READ}
-        row = connection.row(SQL["read_content_piece"], values)
-        if row is None:
-            raise ContentDamaged("its row is missing")
-        return bytes(row["data"]), row["checksum"]
+        return row
 
     def drop(self, connection: Connection, /, places: Sequence[Place]) -> None:
-        """Delete the rows."""
         for place in places:
-            connection.change(SQL["drop_content"], {"message_id": place.message_id, "number": place.segment})
+            connection.change(SQL["drop_content"], _key(place))
 
 
-def check_pieces(place: Place, pieces: Iterator[bytes], checksum: int) -> None:
-    """Raises `ContentDamaged` unless the pieces are the content of this place."""
-    size, found = 0, 0
-    for piece in pieces:
-        size, found = size + len(piece), zlib.crc32(piece, found)
-    _check(place, found, size, checksum)
+def _key(place: Place) -> dict[str, int]:
+    return {"message_id": place.message_id, "number": place.segment}
 
 
-def _check(place: Place, found: int, size: int, checksum: int) -> None:
+def _check(place: Place, size: int, found: int, checksum: int) -> None:
     if size != place.size:
         raise ContentDamaged(f"it has {size} octets instead of {place.size}")
     if found != checksum:

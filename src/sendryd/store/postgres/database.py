@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from typing_extensions import override
@@ -16,7 +15,7 @@ from sendryd.store.drivers.sizes import USUAL, Sizes
 from sendryd.store.drivers.statement import Statement
 from sendryd.store.drivers.unreadable import Unreadable
 from sendryd.store.errors import StoreUnavailable, TookTooLong
-from sendryd.store.postgres.contents import PIECE, RowContents, check_pieces
+from sendryd.store.postgres.contents import PIECE, RowContents
 from sendryd.store.postgres.queries import SQL
 from sendryd.store.postgres.writer import PostgresWriter
 from sendryd.store.sql.batch import Batch
@@ -45,7 +44,7 @@ class PostgresDatabase(Database):
         self.target = target
         self.sizes = sizes
         self.unreadable = Unreadable(tell_unreadable)
-        self.contents = RowContents()
+        self.contents = RowContents(self._with)
         self._monotonic = monotonic
         self._failed_at = float("-inf")
         self._fault = StoreUnavailable("")
@@ -108,9 +107,15 @@ class PostgresDatabase(Database):
         return self._with(limited)
 
     async def _in(self, threads: ThreadPoolExecutor, work: Callable[[PostgresConnection], Result]) -> Result:
+        return await self._run(threads, lambda: self._with(work))
+
+    async def _reading(self, work: Callable[[], Result]) -> Result:
+        return await self._run(self._readers, work)
+
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
         self._check_open()
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, lambda: self._with(work))
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
         except TookTooLong as error:
             raise StoreUnavailable(str(error)) from error
 
@@ -155,21 +160,14 @@ class PostgresDatabase(Database):
 
     @override
     async def read_content(self, place: Place) -> bytes:
-        return await self._in(self._readers, lambda connection: self.contents.read(connection, place))
+        return await self._reading(lambda: self.contents.read(place))
 
     @override
     async def stream_content(self, place: Place) -> AsyncGenerator[bytes, None]:
-        pieces: list[bytes] = []
-        start, checksum = 0, 0
-        while start < place.size or not start:
-            data, checksum = await self._in(self._readers, partial(self.contents.read_piece, place, start))
-            if not data:
-                break
-            pieces.append(data)
-            start += len(data)
+        parts = self.contents.read_parts(place, 0, place.size)
+        while data := await self._reading(lambda: next(parts, b"")):
             for first in range(0, len(data), PIECE):
                 yield data[first : first + PIECE]
-        check_pieces(place, iter(pieces), checksum)
 
     @override
     def drop_contents(self, connection: Connection, places: Sequence[Place]) -> None:

@@ -9,8 +9,13 @@ INSERT INTO content (message_id, number, checksum, data) VALUES (:message_id, :n
 SELECT checksum, data FROM content WHERE message_id = :message_id AND number = :number;
 
 -- name: read_content_piece
--- A piece of a content.
-SELECT checksum, substr(data, :first::integer, :size::integer) AS data FROM content WHERE message_id = :message_id AND number = :number;
+-- A piece of a content, and the size and the checksum of the whole.
+SELECT checksum, octet_length(data) AS whole, substr(data, :first::integer, :size::integer) AS data FROM content WHERE message_id = :message_id AND number = :number;
+
+-- name: count_contents
+-- The number of messages, each of which has its content; of many, the server's estimate.
+SELECT CASE WHEN reltuples < 100000 THEN (SELECT count(*) FROM message) ELSE reltuples::bigint END
+FROM pg_class WHERE oid = 'message'::regclass;
 
 -- name: drop_content
 -- Deletes a content.

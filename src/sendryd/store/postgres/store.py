@@ -41,8 +41,8 @@ class PostgresStore(Parts, Nodes):
         return 0
 
     async def compare_spool(self) -> SpoolReport:
-        """There is no spool."""
-        return SpoolReport(segments=0, messages=0)
+        """There are no files, and no transaction stores a message without its content."""
+        return SpoolReport(segments=0, messages=await self._database.read_value(SQL["count_contents"]))
 
     async def check_writable(self) -> None:
         await self._server.touch()
