@@ -150,8 +150,10 @@ class PostgresDatabase(Database):
         return result
 
     @override
-    async def write_contents(self, action: Callable[[Connection, Any], Result], sizes: Sequence[int], *, is_alone: bool = False) -> Result:
-        result: Result = await self.writer.submit(action, size=sum(sizes), is_alone=is_alone)
+    async def write_contents(
+        self, action: Callable[[Connection, Any], Result], sizes: Sequence[int], *, is_alone: bool = False, key: str = ""
+    ) -> Result:
+        result: Result = await self.writer.submit(action, size=sum(sizes), is_alone=is_alone, key=key)
         return result
 
     @override

@@ -91,7 +91,8 @@ class PostgresWriter(Writer):
     def _store(self, connection: PostgresConnection, batch: Sequence[Operation]) -> None:
         connection.begin(is_alone=any(operation.is_alone for operation in batch))
         rows = self._make_batch()
-        act(batch, connection, rows, lambda: (connection.changed, connection.faults))
+        # Another transaction may wait for a key of this one: each takes its keys in their order, so this one does not wait for it, too.
+        act(sorted(batch, key=lambda each: each.key), connection, rows, lambda: (connection.changed, connection.faults))
         if rows.contents:
             left = rows.place(connection, self._contents.put_many(connection, rows.contents))
             self._contents.drop(connection, left)

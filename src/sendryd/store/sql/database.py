@@ -52,8 +52,13 @@ class Database(ABC):
         """
 
     @abstractmethod
-    async def write_contents(self, action: Callable[[Connection, Any], Result], sizes: Sequence[int], *, is_alone: bool = False) -> Result:
-        """Does what `write` does, with new contents of these sizes, in octets, in the batch. Raises `StoreFull`."""
+    async def write_contents(
+        self, action: Callable[[Connection, Any], Result], sizes: Sequence[int], *, is_alone: bool = False, key: str = ""
+    ) -> Result:
+        """Does what `write` does, with new contents of these sizes, in octets, in the batch. Raises `StoreFull`.
+
+        Actions that wait for another process's action with the same `key` are run in the order of their keys: no two processes wait for each other.
+        """
 
     @abstractmethod
     def check_room(self, size: int) -> None:

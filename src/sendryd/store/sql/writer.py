@@ -33,6 +33,7 @@ class Operation:
     future: asyncio.Future[Any]
     size: int
     is_alone: bool
+    key: str
     result: Any = None
     error: BaseException | None = None
 
@@ -67,7 +68,7 @@ class Writer(ABC):
         """Starts the thread."""
         self._thread.start()
 
-    def submit(self, action: Action, *, size: int = 0, is_alone: bool = True) -> asyncio.Future[Any]:
+    def submit(self, action: Action, *, size: int = 0, is_alone: bool = True, key: str = "") -> asyncio.Future[Any]:
         """Submits an operation. The future resolves once it is committed."""
         loop = self._loop
         if loop is None:
@@ -78,7 +79,7 @@ class Writer(ABC):
                 raise StoreUnavailable("the store is closed")
             if not self.is_alive:
                 raise StoreUnavailable("the writer has ended")
-            self._waiting.append(Operation(action, future, size, is_alone))
+            self._waiting.append(Operation(action, future, size, is_alone, key))
             self._octets += size
             if self._wanted and (len(self._waiting) >= self._wanted or self._octets >= GATHER_OCTETS):
                 self._wanted = 0

@@ -299,11 +299,18 @@ CREATE TABLE lists_version (
     version  BIGINT NOT NULL
 );
 INSERT INTO lists_version VALUES (1, 1);
+-- Whoever changes suppressions has this row first: transactions of several processes do not wait for each other's addresses.
+CREATE FUNCTION lists_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM lists_version FOR UPDATE;
+    RETURN NULL;
+END $$;
 CREATE FUNCTION lists_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE lists_version SET version = version + 1;
     RETURN NULL;
 END $$;
+CREATE TRIGGER suppression_locks BEFORE INSERT OR DELETE ON suppression FOR EACH STATEMENT EXECUTE FUNCTION lists_lock();
 CREATE TRIGGER suppression_changed AFTER INSERT OR DELETE ON suppression FOR EACH ROW EXECUTE FUNCTION lists_change();
 
 CREATE TABLE unsubscribe (

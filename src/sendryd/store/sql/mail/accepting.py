@@ -41,15 +41,12 @@ class Accepting:
     async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
         def action(connection: Connection, rows: Rows) -> None:
             if answer is not None:
-                values = {"account_id": answer.account_id, "key": answer.key, "kept_since": to_ms(kept_since)}
-                row = fetch_row(connection, SQL["find_answer"], **values)
-                if row is not None:
-                    raise AlreadyAnswered(read_answer(row))
-                change(connection, SQL["insert_answer"], **answer_row(answer))
+                _keep_answer(connection, answer, to_ms(kept_since))
             for message in messages:
                 _add(connection, message, rows)
 
-        await self._database.write_contents(action, [len(message.content) for message in messages], is_alone=answer is not None)
+        key = f"{answer.account_id} {answer.key}" if answer else ""
+        await self._database.write_contents(action, [len(message.content) for message in messages], key=key)
         for message in messages:
             self._look_at(message)
 
@@ -101,6 +98,16 @@ class Accepting:
     ) -> int:
         values = {"account_id": account_id, "api_key_id": api_key_id, "mode": mode.value}
         return int(await self._database.read_value(SQL["count_accepted"], **values, first=first_id(since), last=first_id(until)))
+
+
+def _keep_answer(connection: Connection, answer: Answer, kept_since: int) -> None:
+    """Stores an answer. Raises `AlreadyAnswered` if another request has, of any process: the store waits for one that is about to."""
+    values = {"account_id": answer.account_id, "key": answer.key, "kept_since": kept_since}
+    row = fetch_row(connection, SQL["find_answer"], **values)
+    if row is None and not change(connection, SQL["insert_answer"], **answer_row(answer), kept_since=kept_since):
+        row = fetch_row(connection, SQL["find_answer"], **values)
+    if row is not None:
+        raise AlreadyAnswered(read_answer(row))
 
 
 def _add(connection: Connection, new: NewMessage, rows: Rows) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sendryd.store.base import Lease, NewEvent, Outcome
+from sendryd.store.base import Lease, NewEvent, NewSuppression, NewUnsubscribe, Outcome
 from sendryd.store.codec.deliveries import outcome_row
 from sendryd.store.codec.events import EventSubject, event_row
 from sendryd.store.codec.values import to_json
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.statements import change, fetch_row, fetch_value
-from sendryd.store.sql.lists.adding import suppress
+from sendryd.store.sql.lists.adding import suppress, unsubscribe
 from sendryd.store.sql.mail.queries import SQL
 from sendryd.store.sql.place import Place, place_of
 from sendryd.store.sql.webhooks.outbox import owe_events
@@ -49,6 +49,8 @@ class Rows:
     deliveries: list[NewRow] = field(default_factory=list)
     events: list[NewRow] = field(default_factory=list)
     recordings: list[Recording] = field(default_factory=list)
+    suppressions: list[tuple[int, NewSuppression, int]] = field(default_factory=list)  # with the account and the time in milliseconds
+    unsubscribes: list[tuple[int, NewUnsubscribe, int]] = field(default_factory=list)
 
     @property
     def contents(self) -> list[Content]:
@@ -58,7 +60,7 @@ class Rows:
     @property
     def count(self) -> int:
         """Number of rows that operations have added without a statement of their own."""
-        return len(self.events) + len(self.recordings)
+        return len(self.events) + len(self.recordings) + len(self.suppressions) + len(self.unsubscribes)
 
     def add_events(self, subject: EventSubject, events: Iterable[NewEvent], moment: int) -> None:
         """Adds events of a delivery."""
@@ -86,6 +88,11 @@ class Rows:
         connection.put(SQL["insert_delivery"], self.deliveries)
         if self.recordings:
             _record(connection, self)
+        # In the same order by every process: none waits for an address of another one that waits for one of its own.
+        for account_id, suppression, moment in sorted(self.suppressions, key=lambda each: (each[0], each[1].email)):
+            suppress(connection, account_id, suppression, moment)
+        for account_id, new, moment in sorted(self.unsubscribes, key=lambda each: (each[0], each[1].email, each[1].list_id or "")):
+            unsubscribe(connection, account_id, new, moment)
         connection.put(SQL["insert_event"], self.events)
         owe_events(connection, self.events)
 
@@ -117,7 +124,7 @@ def _record(connection: Connection, rows: Rows) -> None:
                 reasons.append({"id": outcome.delivery_id, "hold_reason": outcome.hold_reason.value})
             rows.add_events(found.subject, outcome.events, recording.moment)
             if outcome.suppression is not None:
-                suppress(connection, found.subject.account_id, outcome.suppression, recording.moment)
+                rows.suppressions.append((found.subject.account_id, outcome.suppression, recording.moment))
                 recording.suppressed.append((found.subject.account_id, outcome.suppression.email))
     if returned:
         change(connection, SQL["lease_again"], ids=to_json(returned))

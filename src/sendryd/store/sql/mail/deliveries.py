@@ -86,7 +86,8 @@ class Deliveries:
         unreadable, claims = self._database.unreadable, list[Claim]()
         if chosen:
             claims = await self._database.write(
-                lambda connection, _: lease_chosen(connection, chosen, lease, moment, unreadable, look.shards)
+                lambda connection, _: lease_chosen(connection, chosen, lease, moment, unreadable, look.shards),
+                is_alone=False,
             )
         self._scan.finish(look)
         return claims
@@ -114,7 +115,7 @@ class Deliveries:
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
         recording = Recording(lease, outcomes, to_ms(now))
-        await self._database.write(lambda _, rows: rows.recordings.append(recording))
+        await self._database.write(lambda _, rows: rows.recordings.append(recording), is_alone=False)
         if recording.is_lost:
             raise LeaseLost("the lease was returned, or another worker holds the delivery")
         for account_id, email in recording.suppressed:
@@ -155,7 +156,9 @@ class Deliveries:
     async def _queue_again(self, statement: Statement, **values: Any) -> int:
         """Runs a statement that returns the domain of each delivery that it has queued."""
         unreadable = self._database.unreadable
-        rows = await self._database.write(lambda connection, _: unreadable.fetch(connection, statement, DELIVERY_PREFIX, values))
+        rows = await self._database.write(
+            lambda connection, _: unreadable.fetch(connection, statement, DELIVERY_PREFIX, values), is_alone=False
+        )
         self._scan.look_again_at({row["domain"] for row in rows if row is not None})
         return len(rows)
 
@@ -213,7 +216,7 @@ class Deliveries:
                     captured.append(_capture(subject, state, events))
             return captured
 
-        return await self._database.write(action)
+        return await self._database.write(action, is_alone=False)
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         first = await self._first_due()

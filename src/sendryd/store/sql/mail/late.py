@@ -11,7 +11,6 @@ from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.statements import change, fetch_row
 from sendryd.store.rules import judge_late
 from sendryd.store.sql.database import Database
-from sendryd.store.sql.lists.adding import suppress
 from sendryd.store.sql.lists.suppressed import Suppressed
 from sendryd.store.sql.mail.batch import Rows
 from sendryd.store.sql.mail.queries import SQL
@@ -41,7 +40,7 @@ class Late:
             subject = read_subject(row)
             rows.add_events(subject, (report.event,), moment)
             if report.suppression is not None:
-                suppress(connection, subject.account_id, report.suppression, moment)
+                rows.suppressions.append((subject.account_id, report.suppression, moment))
             return result, subject.account_id
 
         result, account_id = await self._database.write(action)

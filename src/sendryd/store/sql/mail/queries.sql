@@ -603,9 +603,10 @@ WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.messa
 SELECT {answer} FROM answer WHERE account_id = :account_id AND key = :key AND created_at >= :kept_since;
 
 -- name: insert_answer
--- Stores the answer to an idempotent request; replaces one that is too old.
+-- Stores the answer to an idempotent request, unless there is one that is not too old.
 INSERT INTO answer ({answer}) VALUES ({:answer})
-ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body, created_at = excluded.created_at;
+ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body, created_at = excluded.created_at
+WHERE answer.created_at < :kept_since;
 
 -- name: delete_answers
 -- Deletes answers that are too old.

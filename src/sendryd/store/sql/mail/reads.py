@@ -16,7 +16,6 @@ from sendryd.store.codec.values import first_id, id_below, to_ms
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.statements import fetch_row, fetch_rows, fetch_value
 from sendryd.store.sql.database import Database
-from sendryd.store.sql.lists.adding import suppress, unsubscribe
 from sendryd.store.sql.lists.suppressed import Suppressed
 from sendryd.store.sql.mail.batch import Rows
 from sendryd.store.sql.mail.filters import event_conditions, message_conditions
@@ -107,14 +106,14 @@ class Reads(Searching):
                 subject, moment = read_subject(row), to_ms(each.happened_at)
                 rows.add_events(subject, (each.event,), moment)
                 if each.suppression is not None:
-                    suppress(connection, subject.account_id, each.suppression, moment)
+                    rows.suppressions.append((subject.account_id, each.suppression, moment))
                     suppressed.append((subject.account_id, each.suppression.email))
                 if each.unsubscribe is not None:
-                    unsubscribe(connection, subject.account_id, each.unsubscribe, moment)
+                    rows.unsubscribes.append((subject.account_id, each.unsubscribe, moment))
                 count += 1
             return count, suppressed
 
-        count, suppressed = await self._database.write(action)
+        count, suppressed = await self._database.write(action, is_alone=False)
         for account_id, email in suppressed:
             self._suppressed.add(account_id, (email,))
         return count

@@ -81,8 +81,10 @@ class AuditedDatabase(Database):
         return await self._write(lambda one: self._plain.write(one, is_alone=is_alone), action, lambda _result: True)
 
     @override
-    async def write_contents(self, action: Action[Result], sizes: Sequence[int], *, is_alone: bool = False) -> Result:
-        return await self._write(lambda one: self._plain.write_contents(one, sizes, is_alone=is_alone), action, lambda _result: True)
+    async def write_contents(self, action: Action[Result], sizes: Sequence[int], *, is_alone: bool = False, key: str = "") -> Result:
+        return await self._write(
+            lambda one: self._plain.write_contents(one, sizes, is_alone=is_alone, key=key), action, lambda _result: True
+        )
 
     @override
     async def change(self, statement: Statement, /, **values: Any) -> int:

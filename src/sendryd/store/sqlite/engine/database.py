@@ -143,7 +143,14 @@ class SqliteDatabase(Database):
         result: Result = await self.writer.submit(action)
         return result
 
-    async def write_contents(self, action: Callable[[Connection, Any], Result], sizes: Sequence[int], *, is_alone: bool = False) -> Result:  # noqa: ARG002
+    async def write_contents(
+        self,
+        action: Callable[[Connection, Any], Result],
+        sizes: Sequence[int],
+        *,
+        is_alone: bool = False,  # noqa: ARG002
+        key: str = "",  # noqa: ARG002
+    ) -> Result:
         size = sum(sizes) + len(sizes) * RECORD_HEADER
         self.check_room(size)
         result: Result = await self.writer.submit(action, size=size)
