@@ -12,10 +12,11 @@ import pytest
 import structlog
 
 from sendryd.app.build import Basics, build_basics
+from sendryd.app.joining import AlreadyRunning
 from sendryd.app.listen import PortTaken, bind, bound_address
 from sendryd.app.roles.running import Role
 from sendryd.app.settings import Settings, SettingsError, load_settings
-from sendryd.app.supervise import AlreadyRunning, DaemonFailed, Process, Ready, lock_data_dir, prepare_certificate
+from sendryd.app.supervise import DaemonFailed, Process, Ready, lock_data_dir, prepare_certificate
 from sendryd.app.values import Address
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.store.errors import StoreError

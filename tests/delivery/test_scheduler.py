@@ -13,9 +13,10 @@ import pytest
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.dialoguenotes import AttemptNotes
+from sendryd.delivery.housekeeping import KEEP_INTERVAL, keep_house
 from sendryd.delivery.lanes import COLD_WAITING, LANE_MEMORY, STALL_TIME, WAITING_FACTOR
 from sendryd.delivery.places import COLD_ATTEMPTS, COLD_PER_MESSAGE, LAST_PLACES, MAX_ATTEMPTS, MAX_COLD
-from sendryd.delivery.scheduler import KEEP_INTERVAL, MAX_HELD, UNRECORDED_FACTOR, Scheduler
+from sendryd.delivery.scheduler import MAX_HELD, UNRECORDED_FACTOR, Scheduler
 from sendryd.delivery.worker import Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
@@ -498,7 +499,7 @@ async def test_leases_are_compared_again_and_again() -> None:
     clock = YieldingClock()
     engine = Engine(clock=clock)
     await engine.store.accept(engine.message(lease=Lease(token=1, owner=OWNER)))
-    keeping = asyncio.create_task(engine.scheduler.keep_house())
+    keeping = asyncio.create_task(keep_house(engine.scheduler, clock))
     end = clock.now() + 3 * timedelta(seconds=KEEP_INTERVAL)
     while clock.now() < end:
         await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sendryd.delivery.destinations import NoRoute
+from sendryd.delivery.housekeeping import keep_house
 from sendryd.delivery.lanes import WAITING_FACTOR
 from sendryd.delivery.sites import APART_TIME, MAX_DOMAINS, Sites
 from sendryd.model.delivery import DeliveryState
@@ -156,7 +157,7 @@ async def test_a_suspended_site_of_very_many_domains_is_stepped_over(world: Worl
         return claims
 
     monkeypatch.setattr(world.store, "claim_deliveries", count)
-    house = asyncio.ensure_future(world.scheduler.keep_house())
+    house = asyncio.ensure_future(keep_house(world.scheduler, world.clock))
     await world.run(30.0)
     house.cancel()
     assert world.worker.tried.count("other.test") == 1

@@ -22,6 +22,7 @@ from cryptography import x509
 from sendryd.accounts.smtp_sessions import SmtpSessions
 from sendryd.app.build import Basics
 from sendryd.app.daemons import Daemons
+from sendryd.app.joining import AlreadyRunning, join
 from sendryd.app.links import public_url
 from sendryd.app.listen import PortTaken, bind, bound_address
 from sendryd.app.roles.running import Role, Running, Shared, Sockets
@@ -37,7 +38,6 @@ from sendryd.runtime.log import LogOutput, configure, get_logger
 from sendryd.runtime.owncert import ensure_own_certificate
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.store.base import SpoolReport
-from sendryd.store.base.nodes import NameTaken
 from sendryd.store.errors import StoreError
 
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
@@ -45,7 +45,6 @@ STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever
 # objects take it a few milliseconds, 50,000 tens.
 GC_THRESHOLDS: Final = (10_000, 50, 50)
 
-DRAIN_TIMEOUT: Final = 12.0  # seconds for what is under way when a node hands over: it owns nothing within 20
 TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last used
 CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's files
 CLOCK_INTERVAL: Final = 300.0  # seconds between notes of the settled time: a fraction of `settledtime.MAX_DOWNTIME`
@@ -60,10 +59,6 @@ PUBLIC_URL_ADVICE: Final = (
 HTTP_ADVICE: Final = "API keys would cross the network in clear text: set SENDRYD_HTTP_TLS, or listen on loopback behind a proxy with TLS"
 
 log = get_logger("serve")
-
-
-class AlreadyRunning(Exception):
-    """Another `serve` works on this data directory."""
 
 
 class DaemonFailed(Exception):
@@ -166,7 +161,7 @@ class Process:
         http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
         shared = await self._share(http)
         spool = await compare_spool(self._basics.store)
-        await self._join()
+        await join(self._basics, self._running, self._roles)
         last_seen = await self._basics.store.read_clock()
         self._basics.clock.begin_from(last_seen)
         await self._return_dead_leases()
@@ -176,28 +171,6 @@ class Process:
             self._tasks.append(asyncio.create_task(self._daemons.keep_running(daemon)))
         inbound = tuple(bound_address(sock, asked) for sock, asked in zip(sockets.inbound, settings.inbound_listen, strict=False))
         return spool, Ready(smtp, http, settings.cert_path, inbound)
-
-    async def _join(self) -> None:
-        """Becomes one of the nodes. Raises `AlreadyRunning` if another one has its name."""
-        cluster = self._basics.cluster
-        try:
-            await cluster.join(tuple(sorted(self._roles)))
-        except NameTaken as error:
-            raise AlreadyRunning(f"another node called {error} is alive: set {PREFIX}NODE_NAME to another name") from None
-        cluster.watch_drain(self._drain)
-
-    async def _drain(self) -> None:
-        """Hands over what is under way; only /healthz and what people look at go on."""
-        if self._running.health:
-            self._running.health.is_stopping = True
-        if self._running.listener:
-            self._running.listener.drain()
-        if self._running.inbound:
-            self._running.inbound.drain()
-        parts = [part.stop(DRAIN_TIMEOUT) for part in (self._running.scheduler, self._running.dispatcher) if part is not None]
-        for fault in filter(None, await asyncio.gather(*parts, return_exceptions=True)):
-            log.error("drain_failed", error=repr(fault))
-        log.info("drained")
 
     async def _start_roles(self, shared: Shared, sockets: Sockets, last_seen: datetime | None, smtp_port: int) -> None:
         basics, running = self._basics, self._running

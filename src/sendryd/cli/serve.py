@@ -38,9 +38,10 @@ def serve(
     number: Annotated[int, typer.Option(hidden=True, min=1)] = 1,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
+    from sendryd.app.joining import AlreadyRunning
     from sendryd.app.listen import PortTaken
     from sendryd.app.roles.running import Role
-    from sendryd.app.supervise import AlreadyRunning, DaemonFailed, configure_logs, lock_data_dir
+    from sendryd.app.supervise import DaemonFailed, configure_logs, lock_data_dir
 
     names = [name.strip() for name in role.split(",") if name.strip()]
     unknown = [name for name in names if name not in set(Role)]

@@ -33,6 +33,7 @@ from sendryd.delivery.lookups import MAX_BESIDE, LookUps
 from sendryd.delivery.ownership import ALONE, Ownership
 from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
+from sendryd.delivery.shares import Shares
 from sendryd.delivery.sites import Sites
 from sendryd.delivery.timers import LaneTimers
 from sendryd.delivery.worker import Worker
@@ -47,15 +48,12 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import Claim, Lease, Owner
-from sendryd.store.errors import StoreError
 
 # Attempts of a lane under way or being recorded, for each that it may have at once. A kill repeats no more than these.
 UNRECORDED_FACTOR: Final = 2
 MAX_HELD: Final = 256 * 1024  # octets of a content that is kept in memory from the door to its attempts; a larger one is read again
-KEEP_INTERVAL: Final = 15.0  # seconds between looks for lost leases: few tasks are ever cut off, and each look reads all leases
 DRAIN_TIMEOUT: Final = 25.0  # seconds that attempts under way get when the program stops; it has 30 in all
 CUT_OFF_TIMEOUT: Final = 1.0  # seconds that they get to close their connections when that is over
-STALL_INTERVAL: Final = 5.0  # seconds between looks for destinations that stall
 
 log = get_logger("delivery")
 
@@ -86,7 +84,6 @@ class Scheduler:
         ownership: Ownership = ALONE,
     ) -> None:
         """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them."""
-        self._ownership = ownership
         self._worker = worker
         self._shaper = shaper or Shaper(Sites(), clock)
         self._destinations = destinations
@@ -99,6 +96,7 @@ class Scheduler:
         self._places = Places()
         delays = tuple(delay.total_seconds() for delay in plan.delays)
         self._lanes = Lanes(self._places, clock, self._shaper, delays=delays, has_smart_host=has_smart_host)
+        self._shares = Shares(ownership, self._lanes, self._shaper.sites, give_back=self._give_back)
         self._timers = LaneTimers(clock, self._start)
         self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle, shed=self._shed)
         self.board = LaneBoard(self._lanes, clock)
@@ -151,7 +149,7 @@ class Scheduler:
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)
         for key in keys:
-            if not self._ownership.owns(key):
+            if not self._shares.owns(key):
                 return None
             if self._lanes.is_cold(key, now) and not self._lanes.crowd.has_room((account_id, priority)):
                 return None
@@ -203,14 +201,14 @@ class Scheduler:
         if not state.number_waiting or state.is_looking_up:
             return
         now, key = self._clock.monotonic(), state.key
-        if not self._ownership.owns(key) and self._is_known(state):
-            self._spawn(self._hand_over(state, [self._lanes.dequeue(state) for _ in range(state.number_waiting)]))
+        if self._shares.is_foreign(state):
+            self._spawn(self._shares.hand_over(state, [self._lanes.dequeue(state) for _ in range(state.number_waiting)]))
             return
         if self._is_stopping or state.lane.is_suspended(now) or self._lanes.is_paused(key):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
-        is_cold, lane_limit = self._lanes.is_cold(key, now), self._limit(state)
+        is_cold, lane_limit = self._lanes.is_cold(key, now), self._shares.limit(state)
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit
@@ -338,25 +336,6 @@ class Scheduler:
             self._start(state)
             self._lanes.forget_if_idle(state)
 
-    def _limit(self, state: LaneState) -> int:
-        """Sessions that the lane may have at once. The processes that deliver share those of a smart host."""
-        limit = self._lanes.limit(state)
-        return max(1, limit // self._ownership.servers) if state.key == ANY_DOMAIN else limit
-
-    def _is_known(self, state: LaneState) -> bool:
-        """Whether the lane is that of a site. A domain that was not looked up yet is looked up by whoever has its mail."""
-        return state.key == ANY_DOMAIN or self._shaper.sites.site_of(state.peek().domain) is not None
-
-    async def _hand_over(self, state: LaneState, waiting: Sequence[tuple[Claim, Held | None]]) -> None:
-        """Lets the owner of a site have its mail."""
-        if state.key != ANY_DOMAIN:
-            try:
-                await self._ownership.move({claim.domain: state.key for claim, _ in waiting})
-            except StoreError as error:
-                log.error("mail_not_handed_over", site=state.key, error=repr(error))
-        await self._give_back(waiting)
-        self._lanes.forget_if_idle(state)
-
     def use_shares(self) -> None:
         """Other sites are this process's own from now on."""
         for state in self._lanes.all():
@@ -366,11 +345,6 @@ class Scheduler:
     def busy_sites(self) -> frozenset[str]:
         """The sites with attempts under way."""
         return frozenset(state.key for state in self._lanes.all() if state.busy)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._tasks
 
     def use_rules(self, rules: Rules) -> None:
         """Shapes by other rules from now on."""
@@ -387,25 +361,9 @@ class Scheduler:
 
     # Housekeeping.
 
-    async def watch_stalls(self) -> None:
-        """Looks for destinations whose attempts stall, until cancelled."""
-        while True:
-            await self._clock.sleep(STALL_INTERVAL)
-            self.note_stalls()
-
     def note_stalls(self) -> None:
         """Destinations of whose attempts half or more stall count as cold."""
         self._lanes.note_stalls()
-
-    async def keep_house(self) -> None:
-        """Returns leases that got lost and forgets lanes, now and then, until cancelled."""
-        while True:
-            await self._clock.sleep(KEEP_INTERVAL)
-            try:
-                await self.return_lost_leases()
-            except StoreError as error:
-                log.error("leases_not_compared", error=repr(error))
-            self.forget_lanes()
 
     async def return_lost_leases(self) -> None:
         """Returns leases of this process that no attempt knows of."""

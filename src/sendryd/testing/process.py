@@ -21,9 +21,19 @@ PROGRAM = [sys.executable, "-m", "sendryd"]
 FORKS = (
     "SENDRYD_TEST_FORKS"  # a variable; where it is set, servers are forked as commands are (`testing.commands`), which saves their imports
 )
+DATABASE = "SENDRYD_TEST_DATABASE"  # a variable: `postgres` runs every program on a server's database
 START_TIMEOUT = 60.0  # seconds; a start takes under two on an idle machine, and test machines are not idle
 STOP_TIMEOUT = 40.0  # seconds; the program itself takes at most 30 to stop
 CLI_TIMEOUT = 60.0  # seconds for one command
+
+
+def _database() -> dict[str, str]:
+    """A new database on a server, if the tests run on one."""
+    if os.environ.get(DATABASE) != "postgres":
+        return {}
+    from sendryd.testing.postgres import shared_server
+
+    return {"SENDRYD_DATABASE_URL": shared_server().url(shared_server().new_database())}
 
 
 class RelayFailed(Exception):
@@ -45,6 +55,7 @@ class RelayProcess:
             "SENDRYD_ALLOW_PRIVATE_NETWORKS": "true",
             "SENDRYD_LOG_FORMAT": "json",
             "SENDRYD_API_RATE_LIMIT": "off",
+            **_database(),
             **(env or {}),
         }
         self.args = args

@@ -11,6 +11,7 @@ from sendryd.delivery.dane_lookup import DaneLookup
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.dialoguewriter import DialogueWriter
 from sendryd.delivery.egress import Egress
+from sendryd.delivery.housekeeping import keep_house, watch_stalls
 from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.returnpaths import ReturnPaths
@@ -55,7 +56,14 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     running.scheduler = scheduler
     running.statistics |= {"delivery": scheduler.statistics, "connections": pool.statistics, "sts_policies": policies.statistics}
     running.statistics |= {"dns": basics.resolver.statistics, "domains": basics.denials.statistics}
-    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run, policies.run]
+    running.daemons += [
+        scheduler.run,
+        *(partial(each, scheduler, basics.clock) for each in (keep_house, watch_stalls)),
+        pool.run,
+        tracer.run,
+        tls_keeper.run,
+        policies.run,
+    ]
     running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run, shaping.run]
     running.daemons += [results.run] if results is not None else []
     end_reports = await _start_reports(basics, running, scheduler)
