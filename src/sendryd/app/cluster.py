@@ -19,7 +19,7 @@ from sendryd.store.base import CrashPause, Owner, Returned, Store
 if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
     from sendryd.delivery.scheduler import Scheduler
-    from sendryd.intake.quota import QuotaLedger
+    from sendryd.intake.quota import Quota, QuotaLedger
     from sendryd.runtime.wakeup import Doorbell
 
 
@@ -96,10 +96,9 @@ class OneNode:
 
     def quotas(self, settings: Settings, clock: Clock) -> "QuotaLedger | None":
         """The ledger of quotas; None if there are none."""
-        from sendryd.intake.quota import Quota, Quotas
+        from sendryd.intake.quota import Quotas
 
-        of_key = Quota(settings.key_quota.count, settings.key_quota.period) if settings.key_quota else None
-        of_account = Quota(settings.account_quota.count, settings.account_quota.period) if settings.account_quota else None
+        of_key, of_account = quotas_of(settings)
         return Quotas(self._store, clock, of_key=of_key, of_account=of_account) if of_key or of_account else None
 
     def rate_limits(self, settings: Settings) -> "RateLimits | None":
@@ -108,3 +107,14 @@ class OneNode:
 
         rate = settings.api_rate_limit
         return RateLimiter(rate.count, rate.period.total_seconds()) if rate else None
+
+
+def quotas_of(settings: Settings) -> "tuple[Quota | None, Quota | None]":
+    """The quota of each key, and that of each account."""
+    from sendryd.intake.quota import Quota
+
+    of_key, of_account = settings.key_quota, settings.account_quota
+    return (
+        Quota(of_key.count, of_key.period) if of_key else None,
+        Quota(of_account.count, of_account.period) if of_account else None,
+    )

@@ -10,26 +10,30 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sendryd.app.cluster import OneNode
+from sendryd.app.cluster import OneNode, quotas_of
 from sendryd.app.daemons import Daemon
+from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import CrashPause, Owner, Returned, Store
 from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, NodeStore, Share, shard_of
+from sendryd.store.base.sharing import SharedCounts
 from sendryd.store.errors import StoreError
 
 if TYPE_CHECKING:
     from sendryd.delivery.scheduler import Scheduler
+    from sendryd.intake.quota import QuotaLedger
 
 BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after some of these
+FORGET_INTERVAL: Final = 600.0  # seconds between deletions of counts that are over
 SAFETY: Final = 10.0  # seconds before its leases end that a process begins nothing more: the longest that a session takes to begin
 TURN_INTERVAL: Final = 2.0  # seconds between looks whether it is this process's turn to do what one alone does
 
 log = get_logger("nodes")
 
 
-class ClusterStore(Store, NodeStore):
+class ClusterStore(Store, NodeStore, SharedCounts):
     """A store with processes."""
 
 
@@ -60,8 +64,8 @@ class ManyNodes(OneNode):
 
     @property
     def daemons(self) -> tuple[Daemon, ...]:
-        """The heartbeat."""
-        return (self.run,)
+        """The heartbeat, and what removes old counts."""
+        return (self.run, self.by_one(self._forget_counts))
 
     async def join(self, roles: tuple[str, ...]) -> None:
         """Becomes a node. Raises `NameTaken` and `StoreError`."""
@@ -82,6 +86,12 @@ class ManyNodes(OneNode):
                 log.warning("heartbeat_failed", error=str(error))
             except NameTaken:
                 log.error("node_name_taken", name=self.owner.node, advice="another node has this name: set SENDRYD_NODE_NAME")
+
+    async def _forget_counts(self) -> None:
+        while True:
+            await self._clock.sleep(FORGET_INTERVAL)
+            with suppress(StoreError):  # the next turn
+                await self._nodes.forget_counts()
 
     async def _beat(self) -> None:
         asked = self._clock.monotonic()
@@ -160,6 +170,13 @@ class ManyNodes(OneNode):
 
         in_turn.__qualname__ = getattr(daemon, "__qualname__", repr(daemon))
         return in_turn
+
+    def quotas(self, settings: Settings, clock: Clock) -> "QuotaLedger | None":
+        """The ledger that all processes count in."""
+        from sendryd.intake.sharedquota import SharedQuotas
+
+        of_key, of_account = quotas_of(settings)
+        return SharedQuotas(self._nodes, clock, of_key=of_key, of_account=of_account) if of_key or of_account else None
 
     async def leave(self) -> None:
         """Ends this process: others take over at once."""

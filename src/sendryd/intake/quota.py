@@ -18,8 +18,8 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import AcceptStore
 
-_KEY: Final = "this key"
-_ACCOUNT: Final = "this account"
+KEY_WORD: Final = "this key"
+ACCOUNT_WORD: Final = "this account"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Test mail is counted separately: a test key must not use up the quota of live mail.
@@ -46,7 +46,7 @@ class Quota:
 class QuotaLedger(Protocol):
     """Counts what keys and accounts have accepted, against their quotas.
 
-    In a cluster: nodes must count together, for example with one row for each owner and stretch that `take` changes where the quota allows it.
+    In a cluster: nodes must count together, as `intake.sharedquota` does.
     A node that counted alone would let each account have its quota once for each node.
     """
 
@@ -86,11 +86,11 @@ class Quotas:
         if not messages:
             return None
         account_id, key_id, mode = messages[0].account_id, messages[0].api_key_id, messages[0].mode
-        limits = ((self._of_key, key_id, _KEY), (self._of_account, None, _ACCOUNT))
+        limits = ((self._of_key, key_id, KEY_WORD), (self._of_account, None, ACCOUNT_WORD))
         wanted = [
             (quota, (account_id, owner, mode), word)
             for quota, owner, word in limits
-            if quota is not None and (owner is not None or word is _ACCOUNT)  # mail of the system counts for the account alone
+            if quota is not None and (owner is not None or word is ACCOUNT_WORD)  # mail of the system counts for the account alone
         ]
         for quota, owner, _ in wanted:
             await self._load(owner, quota)

@@ -17,7 +17,7 @@ from sendryd.store.drivers.unreadable import Unreadable
 from sendryd.store.errors import StoreUnavailable, TookTooLong
 from sendryd.store.postgres.contents import PIECE, RowContents
 from sendryd.store.postgres.queries import SQL
-from sendryd.store.postgres.writer import PostgresWriter
+from sendryd.store.postgres.writer import REPEATS, PostgresWriter
 from sendryd.store.sql.batch import Batch
 from sendryd.store.sql.database import Database
 from sendryd.store.sql.place import Place
@@ -105,6 +105,10 @@ class PostgresDatabase(Database):
         if holder.is_over:
             raise TookTooLong("the search took too long")
         return self._with(limited)
+
+    async def write_beside(self, action: Callable[[Connection], Result]) -> Result:
+        """Runs a short transaction on a connection of its own. Locks that the writer takes are held until its whole batch is committed."""
+        return await self._in(self._readers, lambda connection: _writing(connection, action))
 
     async def _in(self, threads: ThreadPoolExecutor, work: Callable[[PostgresConnection], Result]) -> Result:
         return await self._run(threads, lambda: self._with(work))
@@ -228,6 +232,24 @@ class _Holder:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._connection = None
+
+
+def _writing(connection: PostgresConnection, action: Callable[[Connection], Result]) -> Result:
+    fault = ""
+    for _ in range(REPEATS):
+        try:
+            connection.begin()
+            result = action(connection)
+            connection.commit()
+        except TryAgain as error:
+            connection.roll_back()
+            fault = str(error)
+        except BaseException:
+            connection.roll_back()
+            raise
+        else:
+            return result
+    raise StoreUnavailable(f"the transaction was ended by the server {REPEATS} times: {fault}")
 
 
 def _reading(connection: PostgresConnection, work: Callable[[Connection], Result]) -> Result:

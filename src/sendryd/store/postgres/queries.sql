@@ -123,3 +123,50 @@ INSERT INTO domain_shard (domain, shard) VALUES (:domain, :shard::smallint) ON C
 -- name: move_domain
 -- Moves the waiting mail of a domain to a shard.
 UPDATE delivery SET shard = :shard::smallint WHERE domain = :domain AND state IN ('queued', 'leased', 'held') AND shard <> :shard::smallint;
+
+-- name: server_time
+-- The server's time, in milliseconds.
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now;
+
+-- name: lock_quotas
+-- Counts of quotas, locked in one order.
+SELECT owner, period, start, taken FROM quota_count WHERE owner {in_words:owners} ORDER BY owner FOR UPDATE;
+
+-- name: add_quotas
+-- Rows for counts of quotas. A period of no length: nothing was counted.
+INSERT INTO quota_count (owner, period, start, taken) SELECT value, 0, 0, 0 FROM json_array_elements_text(:owners::json) AS value ORDER BY value
+ON CONFLICT DO NOTHING RETURNING owner;
+
+-- name: store_quota
+-- Stores a count that is locked.
+UPDATE quota_count SET period = :period, start = :start, taken = :taken WHERE owner = :owner;
+
+-- name: forget_quotas
+-- Deletes counts whose periods are over.
+DELETE FROM quota_count WHERE owner IN (
+    SELECT owner FROM quota_count WHERE start + 2 * period < extract(epoch FROM clock_timestamp()) * 1000 FOR UPDATE SKIP LOCKED
+);
+
+-- name: share_rates
+-- Takes what this process has let through from the buckets of keys, and tells what is in them and in those that others have used lately.
+WITH mine AS (
+    SELECT (value ->> 0)::bigint AS key_id, (value ->> 1)::float8 AS number FROM json_array_elements(:used::json) AS value
+), changed AS (
+    INSERT INTO rate_bucket AS bucket (key_id, tokens, counted_at)
+    SELECT key_id, greatest(:full::float8 - number, -:full::float8), clock_timestamp() FROM mine ORDER BY key_id
+    ON CONFLICT (key_id) DO UPDATE SET
+        tokens = greatest(-:full::float8, excluded.tokens - :full::float8
+            + least(:full::float8, bucket.tokens + :rate::float8 * greatest(0, extract(epoch FROM clock_timestamp() - bucket.counted_at))::float8)),
+        counted_at = clock_timestamp()
+    RETURNING key_id, tokens
+)
+SELECT key_id, tokens FROM changed
+UNION ALL
+SELECT key_id, least(:full::float8, tokens + :rate::float8 * greatest(0, extract(epoch FROM clock_timestamp() - counted_at))::float8) AS tokens
+FROM rate_bucket WHERE counted_at > clock_timestamp() - interval '2 seconds' AND key_id NOT IN (SELECT key_id FROM mine);
+
+-- name: forget_rates
+-- Deletes the buckets of keys that are not used any more.
+DELETE FROM rate_bucket WHERE key_id IN (
+    SELECT key_id FROM rate_bucket WHERE counted_at < clock_timestamp() - interval '1 day' FOR UPDATE SKIP LOCKED
+);

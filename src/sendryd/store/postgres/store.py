@@ -16,13 +16,14 @@ from sendryd.store.postgres import migrate
 from sendryd.store.postgres.database import STATEMENT_TIMEOUT, PostgresDatabase
 from sendryd.store.postgres.nodes import Nodes
 from sendryd.store.postgres.queries import SQL
+from sendryd.store.postgres.sharing import Counts
 from sendryd.store.sql.lists.suppressed import Suppressed
 from sendryd.store.sql.mail.batch import Rows
 from sendryd.store.sql.mail.claims import DueScan
 from sendryd.store.sql.parts import Parts
 
 
-class PostgresStore(Parts, Nodes):
+class PostgresStore(Parts, Nodes, Counts):
     """`Store` in a server's database. What is derived from mail is in a file of this machine."""
 
     def __init__(self, database: PostgresDatabase, data_dir: Path, monotonic: Callable[[], float] | None) -> None:

@@ -883,6 +883,21 @@ CREATE TABLE domain_shard (
     shard  SMALLINT NOT NULL
 );
 
+-- What the processes of the cluster count together for quotas.
+CREATE TABLE quota_count (
+    owner  TEXT COLLATE "C" PRIMARY KEY,  -- account, key and mode; without a key: the whole account
+    period BIGINT NOT NULL,  -- milliseconds; 0: nothing was counted
+    start  BIGINT NOT NULL,  -- of the period, by the server's clock
+    taken  BIGINT NOT NULL
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- What each key may still use of its rate limit. A server that crashes forgets it: every bucket is full then.
+CREATE UNLOGGED TABLE rate_bucket (
+    key_id     BIGINT PRIMARY KEY,
+    tokens     DOUBLE PRECISION NOT NULL,  -- at `counted_at`; below zero: more was used than there was
+    counted_at TIMESTAMPTZ NOT NULL
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
 -- Written by /readyz, to see that the database takes writes.
 CREATE TABLE probe_of_writing (
     only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
