@@ -64,3 +64,18 @@ def test_the_standing_tells_what_is_left() -> None:
     for _ in range(9):
         standing = limiter.take(1, 0.0)
     assert (standing.remaining, standing.reset) == (0, 10)
+
+
+def test_a_bucket_that_was_settled_below_zero_fills_first() -> None:
+    limiter = RateLimiter(10, 10.0)
+    limiter.settle(1, -4.0, 0.0)
+    standing = limiter.take(1, 0.0)
+    assert (standing.remaining, standing.wait) == (0, 5)
+    assert limiter.take(1, 5.0).wait == 0
+    assert limiter.take(1, 5.0).wait == 1
+
+
+def test_a_bucket_is_never_more_than_full() -> None:
+    limiter = RateLimiter(2, 1e6)
+    limiter.settle(1, 9.0, 0.0)
+    assert [limiter.take(1, 0.0).wait == 0 for _ in range(3)] == [True, True, False]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import Quota, QuotaLedger
+    from sendryd.policy.ratelimit import RateLimiter
     from sendryd.runtime.wakeup import Doorbell
 
 
@@ -103,10 +104,7 @@ class OneNode:
 
     def rate_limits(self, settings: Settings) -> "RateLimits | None":
         """The limit of requests for each key; None if there is none."""
-        from sendryd.policy.ratelimit import RateLimiter
-
-        rate = settings.api_rate_limit
-        return RateLimiter(rate.count, rate.period.total_seconds()) if rate else None
+        return limiter_of(settings)
 
 
 def quotas_of(settings: Settings) -> "tuple[Quota | None, Quota | None]":
@@ -118,3 +116,11 @@ def quotas_of(settings: Settings) -> "tuple[Quota | None, Quota | None]":
         Quota(of_key.count, of_key.period) if of_key else None,
         Quota(of_account.count, of_account.period) if of_account else None,
     )
+
+
+def limiter_of(settings: Settings) -> "RateLimiter | None":
+    """The buckets of this process."""
+    from sendryd.policy.ratelimit import RateLimiter
+
+    rate = settings.api_rate_limit
+    return RateLimiter(rate.count, rate.period.total_seconds()) if rate else None

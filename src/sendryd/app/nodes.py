@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sendryd.app.cluster import OneNode, quotas_of
+from sendryd.app.cluster import OneNode, limiter_of, quotas_of
 from sendryd.app.daemons import Daemon
 from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
@@ -22,6 +22,7 @@ from sendryd.store.base.sharing import SharedCounts
 from sendryd.store.errors import StoreError
 
 if TYPE_CHECKING:
+    from sendryd.api.framework.ratelimits import RateLimits
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import QuotaLedger
 
@@ -53,6 +54,7 @@ class ManyNodes(OneNode):
         self._close_idle: Callable[[], None] = lambda: None
         self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._daemons: list[Daemon] = []
 
     def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None]) -> None:
         """Tells the delivery engine of other shares from now on, and asks it what is under way. `close_idle` closes connections that idle."""
@@ -64,8 +66,8 @@ class ManyNodes(OneNode):
 
     @property
     def daemons(self) -> tuple[Daemon, ...]:
-        """The heartbeat, and what removes old counts."""
-        return (self.run, self.by_one(self._forget_counts))
+        """The heartbeat, what removes old counts, and what exchanges with other processes."""
+        return (self.run, self.by_one(self._forget_counts), *self._daemons)
 
     async def join(self, roles: tuple[str, ...]) -> None:
         """Becomes a node. Raises `NameTaken` and `StoreError`."""
@@ -177,6 +179,17 @@ class ManyNodes(OneNode):
 
         of_key, of_account = quotas_of(settings)
         return SharedQuotas(self._nodes, clock, of_key=of_key, of_account=of_account) if of_key or of_account else None
+
+    def rate_limits(self, settings: Settings) -> "RateLimits | None":
+        """The limit of requests for each key, over all processes."""
+        from sendryd.api.framework.sharedrates import SharedRateLimits
+
+        limiter, rate = limiter_of(settings), settings.api_rate_limit
+        if limiter is None or rate is None:
+            return None
+        limits = SharedRateLimits(self._nodes, limiter, self._clock, count=rate.count, period=rate.period.total_seconds())
+        self._daemons.append(limits.run)
+        return limits
 
     async def leave(self) -> None:
         """Ends this process: others take over at once."""

@@ -38,8 +38,15 @@ class RateLimiter:
         is_allowed = tokens >= _WHOLE
         wait = 0 if is_allowed else max(1, math.ceil((1 - tokens) / self._rate))
         tokens = max(0.0, tokens - 1) if is_allowed else tokens
-        self._buckets[key] = (tokens, max(now, counted))
+        self._keep(key, tokens, max(now, counted))
+        return Standing(self._count, max(0, int(tokens + 1 - _WHOLE)), math.ceil((full - tokens) / self._rate), wait)
+
+    def settle(self, key: int, tokens: float, now: float) -> None:
+        """Says what is in a bucket from now on. Less than nothing: what was used too much has to come back first."""
+        self._keep(key, min(tokens, float(self._count)), now)
+
+    def _keep(self, key: int, tokens: float, counted: float) -> None:
+        self._buckets[key] = (tokens, counted)
         self._buckets.move_to_end(key)
         if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
-        return Standing(self._count, int(tokens + 1 - _WHOLE), math.ceil((full - tokens) / self._rate), wait)

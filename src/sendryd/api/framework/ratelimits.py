@@ -8,8 +8,8 @@ from sendryd.policy.ratelimit import Standing
 class RateLimits(Protocol):
     """The limit of requests for each key.
 
-    In a cluster: each node must enforce its share of the limit, or follow a shared count in the background. `take` answers at once: a request
-    does not wait for other nodes.
+    In a cluster: each node must enforce its share of the limit, or follow a shared count in the background, as `sharedrates` does. `take` answers
+    at once: a request does not wait for other nodes.
     """
 
     def take(self, key: int, now: float) -> Standing:
