@@ -25,7 +25,7 @@ from sendryd.testing.stores import open_new_store, quick_folder
 pytestmark = pytest.mark.sockets
 ROOT = Path(__file__).parents[2]
 SOURCE = f"{ROOT / 'src' / 'sendryd'}/"
-MAX_FILES = 13
+MAX_FILES = 14
 HANDOVERS = {"_content_ended", "assemble", "submit"}  # functions; the fourth is the system call below
 SYNC = {"fdatasync", "fsync"}
 

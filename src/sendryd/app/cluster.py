@@ -57,16 +57,16 @@ class OneNode:
         return Returned(deliveries=deliveries, notifications=await self._store.return_dead_notifications(self._owner))
 
     async def join(self, roles: tuple[str, ...]) -> None:
-        """Nobody else is there."""
+        """No other process is there."""
 
     async def leave(self) -> None:
-        """Nobody waits for what this process had."""
+        """No other process takes over."""
 
     def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None]) -> None:
         """Nothing of the delivery engine is ever handed over."""
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Nobody asks for it."""
+        """It is never asked for."""
 
     @property
     def daemons(self) -> tuple[Daemon, ...]:

@@ -63,7 +63,7 @@ def _as_other_user() -> dict[str, Any]:
 
 
 def _end_with_parent() -> None:
-    """Runs in the server's process: a test run that is killed leaves no server behind."""
+    """Runs in the server's process: the server of a test run that is killed ends with it."""
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGQUIT)
 
 

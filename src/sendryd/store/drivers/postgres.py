@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: an asyncpg connection with an event loop of its own, which runs in the thread that uses it.
 
-Behind PgBouncer in transaction mode the server's session changes with every transaction. A pooled connection therefore prepares no named statements and
+Where PgBouncer pools transactions, the server's session changes with each of them. A pooled connection therefore prepares no named statements and
 runs every statement in a transaction.
 """
 
