@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from sendryd.app.cluster import OneNode
+from sendryd.app.cluster import DELIVERY, WEBHOOKS, OneNode
 from sendryd.app.settings import load_settings
 from sendryd.model.event import EventType
 from sendryd.policy.crashes import pause_after_crash
@@ -54,8 +54,8 @@ async def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
 async def test_each_kind_of_work_has_a_doorbell_of_its_own(tmp_path: Path) -> None:
     store = open_new_store(tmp_path / "data")
     node = OneNode(store, NOW_RUNNING)
-    mail, webhooks = node.doorbell(), node.doorbell()
+    mail, webhooks = node.doorbell(DELIVERY), node.doorbell(WEBHOOKS)
     mail.set()
-    assert await mail.wait(None)
+    assert await node.doorbell_here(DELIVERY).wait(None)
     assert not await webhooks.wait(0)
     await store.aclose()

@@ -9,6 +9,7 @@ SOURCE = Path(sendryd.__file__).parent
 OF_ONE_PROCESS = {"OneNode", "Quotas", "RateLimiter", "Wakeup"}
 ALLOWED = {
     ("app/build.py", "OneNode"),  # with the store, which one node serves
+    ("app/bells.py", "Wakeup"),  # for what rings at other processes
     ("app/cluster.py", "Quotas"),
     ("app/cluster.py", "RateLimiter"),
     ("app/cluster.py", "Wakeup"),

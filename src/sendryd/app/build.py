@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
-from sendryd.app.cluster import OneNode, place_of
+from sendryd.app.cluster import DELIVERY, OneNode, place_of
 from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address, host_of_https
 from sendryd.model.actor import System
@@ -90,7 +90,7 @@ class Basics:
     @cached_property
     def wakeup(self) -> "Doorbell":
         """What tells delivery that there is work."""
-        return self.cluster.doorbell()
+        return self.cluster.doorbell(DELIVERY)
 
     @cached_property
     def metrics(self) -> "Metrics":

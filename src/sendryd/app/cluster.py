@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import Quota, QuotaLedger
     from sendryd.policy.ratelimit import RateLimiter
-    from sendryd.runtime.wakeup import Doorbell
+    from sendryd.runtime.wakeup import Doorbell, Wakeup
 
 
+DELIVERY: Final = "delivery"  # kinds of work
+WEBHOOKS: Final = "webhooks"
 PLACE_NAME: Final = "node.id"  # in the data directory
 
 
@@ -45,6 +47,7 @@ class OneNode:
     def __init__(self, store: Store, owner: Owner) -> None:
         self._store = store
         self._owner = owner
+        self._bells_here: dict[str, Wakeup] = {}  # by kind of work
 
     @property
     def owner(self) -> Owner:
@@ -89,11 +92,20 @@ class OneNode:
         """A daemon of which one runs in the whole cluster."""
         return daemon
 
-    def doorbell(self) -> "Doorbell":
-        """A doorbell of its own for each kind of work."""
+    def doorbell(self, kind: str) -> "Doorbell":
+        """Says in all processes that there is work of a kind."""
+        return self.doorbell_here(kind)
+
+    def doorbell_here(self, kind: str) -> "Wakeup":
+        """Says in this process that there is work of a kind. Whoever does the work waits for it."""
         from sendryd.runtime.wakeup import Wakeup
 
-        return Wakeup()
+        if kind not in self._bells_here:
+            self._bells_here[kind] = Wakeup()
+        return self._bells_here[kind]
+
+    def ring(self) -> None:
+        """All mail is this process's own."""
 
     def quotas(self, settings: Settings, clock: Clock) -> "QuotaLedger | None":
         """The ledger of quotas; None if there are none."""

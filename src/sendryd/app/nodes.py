@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sendryd.app.cluster import OneNode, limiter_of, quotas_of
+from sendryd.app.bells import Bells, SharedBell
+from sendryd.app.cluster import DELIVERY, OneNode, limiter_of, quotas_of
 from sendryd.app.daemons import Daemon
 from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import QuotaLedger
+    from sendryd.runtime.wakeup import Doorbell
 
 BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after some of these
 FORGET_INTERVAL: Final = 600.0  # seconds between deletions of counts that are over
@@ -34,7 +36,7 @@ TURN_INTERVAL: Final = 2.0  # seconds between looks whether it is this process's
 log = get_logger("nodes")
 
 
-class ClusterStore(Store, NodeStore, SharedCounts):
+class ClusterStore(Store, NodeStore, SharedCounts, Protocol):
     """A store with processes."""
 
 
@@ -55,6 +57,7 @@ class ManyNodes(OneNode):
         self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._daemons: list[Daemon] = []
+        self.bells = Bells(store, clock, self._bells_here)
 
     def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None]) -> None:
         """Tells the delivery engine of other shares from now on, and asks it what is under way. `close_idle` closes connections that idle."""
@@ -67,7 +70,7 @@ class ManyNodes(OneNode):
     @property
     def daemons(self) -> tuple[Daemon, ...]:
         """The heartbeat, what removes old counts, and what exchanges with other processes."""
-        return (self.run, self.by_one(self._forget_counts), *self._daemons)
+        return (self.run, self.bells.run, self.by_one(self._forget_counts), *self._daemons)
 
     async def join(self, roles: tuple[str, ...]) -> None:
         """Becomes a node. Raises `NameTaken` and `StoreError`."""
@@ -179,6 +182,14 @@ class ManyNodes(OneNode):
 
         of_key, of_account = quotas_of(settings)
         return SharedQuotas(self._nodes, clock, of_key=of_key, of_account=of_account) if of_key or of_account else None
+
+    def doorbell(self, kind: str) -> "Doorbell":
+        """Says in all processes that there is work of a kind."""
+        return SharedBell(kind, self.doorbell_here(kind), self.bells)
+
+    def ring(self) -> None:
+        """Says in the other processes that there may be mail of their sites."""
+        self.bells.ring(DELIVERY)
 
     def rate_limits(self, settings: Settings) -> "RateLimits | None":
         """The limit of requests for each key, over all processes."""

@@ -19,6 +19,10 @@ class Ownership(Protocol):
         """Hands the waiting mail of domains, with the site of each, to whoever owns the site. Raises `StoreError`."""
         ...
 
+    def ring(self) -> None:
+        """Says in every process that there may be mail of its sites."""
+        ...
+
 
 class Alone:
     """One process delivers everything."""
@@ -31,6 +35,9 @@ class Alone:
 
     async def move(self, domains: dict[str, str]) -> None:
         """Nothing is ever moved."""
+
+    def ring(self) -> None:
+        """No other process is there."""
 
 
 ALONE: Final = Alone()

@@ -50,4 +50,5 @@ class Shares:
             except StoreError as error:
                 log.error("mail_not_handed_over", site=state.key, error=repr(error))
         await self._give_back(waiting)
+        self._ownership.ring()
         self._lanes.forget_if_idle(state)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache, partial
 
 from sendryd.app.build import Basics
+from sendryd.app.cluster import DELIVERY
 from sendryd.app.roles.running import Running, Shared
 from sendryd.app.values import EVERY_ADDRESS
 from sendryd.delivery.contents import Contents
@@ -94,7 +95,7 @@ def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Des
         owner=basics.cluster.owner,
         clock=basics.clock,
         rand=basics.rand,
-        wakeup=basics.wakeup,
+        wakeup=basics.cluster.doorbell_here(DELIVERY),
         has_smart_host=basics.settings.smarthost is not None,
         memory=shared.budget.handed_over,
         shaper=shaper,

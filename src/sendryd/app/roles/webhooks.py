@@ -2,6 +2,7 @@
 
 from sendryd.accounts.account import Accounts
 from sendryd.app.build import Basics
+from sendryd.app.cluster import WEBHOOKS
 from sendryd.app.roles.running import Running, http_client
 from sendryd.notify.dispatcher import Dispatcher
 from sendryd.notify.forwarding import Forwarder
@@ -18,7 +19,7 @@ def start_webhooks(basics: Basics, running: Running) -> None:
         owner=basics.cluster.owner,
         clock=basics.clock,
         rand=basics.rand,
-        wakeup=basics.cluster.doorbell(),
+        wakeup=basics.cluster.doorbell_here(WEBHOOKS),
     )
     running.dispatcher = dispatcher
     running.statistics["webhooks"] = dispatcher.statistics

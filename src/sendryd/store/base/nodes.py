@@ -4,6 +4,7 @@ Destinations are dealt to `SHARDS` shards by the name of their site. Each shard 
 limits for a destination are kept although many processes deliver. All times are the database's own.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -69,6 +70,18 @@ class NameTaken(Exception):
     """Another process of this name is alive."""
 
 
+class Line(Protocol):
+    """A connection by which the processes of a cluster call one another."""
+
+    async def ring(self, kinds: Iterable[str]) -> None:
+        """Says at all other processes that there is work of these kinds. None: makes sure that the connection is there. Raises `StoreUnavailable`."""
+        ...
+
+    def close(self) -> None:
+        """Ends the connection at once."""
+        ...
+
+
 class NodeStore(Protocol):
     """The operations of a cluster."""
 
@@ -93,4 +106,11 @@ class NodeStore(Protocol):
 
     async def ask_to_drain(self, name: str) -> bool:
         """Asks a process to hand over. False if none of this name is alive."""
+        ...
+
+    async def open_line(self, heard: Callable[[str], None], ended: Callable[[], None]) -> Line | None:
+        """Calls `heard` with each kind of work that another process rings for, and `ended` once the connection is lost.
+
+        None if nothing can be heard through what lies between this process and the server. Raises `StoreUnavailable`.
+        """
         ...

@@ -13,6 +13,7 @@ from sendryd.store.drivers.postgres import Target, is_pooled
 from sendryd.store.drivers.sizes import USUAL, Sizes
 from sendryd.store.errors import SchemaMismatch
 from sendryd.store.postgres import migrate
+from sendryd.store.postgres.bells import PostgresLine, open_line
 from sendryd.store.postgres.database import STATEMENT_TIMEOUT, PostgresDatabase
 from sendryd.store.postgres.nodes import Nodes
 from sendryd.store.postgres.queries import SQL
@@ -54,6 +55,10 @@ class PostgresStore(Parts, Nodes, Counts):
 
     async def note_clock(self, settled: datetime) -> None:
         await self._database.change(SQL["note_clock"], seen_at=to_ms(settled))
+
+    async def open_line(self, heard: Callable[[str], None], ended: Callable[[], None]) -> PostgresLine | None:
+        target = self._server.target
+        return None if target.is_pooled else await open_line(target, heard, ended)
 
     def check_room(self, size: int) -> None:
         self._database.check_room(size)
