@@ -66,11 +66,10 @@ def count_activity(main: Connection, facts: Facts) -> Activity:
     """The activity of facts, by minute."""
     found: Activity = Counter()
     values = {"after": facts.events[0], "last": facts.events[1], "start": facts.start, "end": facts.end}
-    main.provide("provider_of", provider_in_sql, 2)
-    for account_id, mode, minute, previous, domain_id, author, template_id, provider, kind, number in main.tuples(
+    for account_id, mode, minute, previous, domain_id, author, template_id, host, recipient, kind, number in main.tuples(
         SQL["count_activity"], values
     ):
-        domain = clean(author_domain(author.decode("utf-8", "replace")) or "")  # a damaged text must not stop the follower
+        domain, provider = clean(author_domain(read_text(author)) or ""), provider_of(read_text(host), read_text(recipient))
         found[account_id, mode, minute, previous, domain_id, domain, template_id, provider, kind] += number
     return found
 
@@ -101,7 +100,6 @@ def sum_activity(derived: SqliteConnection, span: Span) -> Sums:
     return sums
 
 
-def provider_in_sql(*values: object) -> str:
-    """`provider_of` for SQLite; metadata may hold anything."""
-    server, recipient = values
-    return provider_of(server if isinstance(server, str) else None, str(recipient))
+def read_text(value: str | bytes | None) -> str:
+    """A text that was read as octets where the engine may hold damaged ones: it must not stop the count of others."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

@@ -119,11 +119,11 @@ SELECT id FROM message WHERE id > :after AND id <= :last ORDER BY id;
 
 -- name: last_new_message
 -- The last of the next messages. In the main file.
-SELECT max(id) AS last, count(*) AS number FROM (SELECT id FROM message WHERE id > :after AND id < :before ORDER BY id LIMIT :limit);
+SELECT max(id) AS last, count(*) AS number FROM (SELECT id FROM message WHERE id > :after AND id < :before ORDER BY id LIMIT :limit) AS following;
 
 -- name: last_new_event
 -- The last of the next events. In the main file.
-SELECT max(id) AS last, count(*) AS number FROM (SELECT id FROM event WHERE id > :after AND id < :before ORDER BY id LIMIT :limit);
+SELECT max(id) AS last, count(*) AS number FROM (SELECT id FROM event WHERE id > :after AND id < :before ORDER BY id LIMIT :limit) AS following;
 
 -- name: count_messages
 -- Accepted messages by minute, without reports to senders, which are the program's. In the main file.
@@ -135,7 +135,7 @@ GROUP BY 1, 2, 3;
 -- Outcomes of deliveries by minute, without copies for archives and reports to senders. In the main file.
 SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, count(*) AS number FROM event
 WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND type IN ('delivered', 'deferred', 'bounced')
-  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy = 1)
   AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
 GROUP BY 1, 2, 3, 4;
 
@@ -144,11 +144,11 @@ GROUP BY 1, 2, 3, 4;
 SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, count(*) AS number FROM event
 WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND type IN ('complained', 'opened', 'clicked')
   AND CASE WHEN json_valid(metadata) THEN coalesce(metadata ->> 'opened_by', metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner'
-  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy = 1)
   AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
   AND NOT EXISTS (
     SELECT 1 FROM event AS earlier
-    WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.type = event.type
+    WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS NOT DISTINCT FROM event.delivery_id AND earlier.type = event.type
       AND earlier.id < event.id
       AND CASE WHEN json_valid(earlier.metadata)
           THEN coalesce(earlier.metadata ->> 'opened_by', earlier.metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner'
@@ -158,26 +158,26 @@ GROUP BY 1, 2, 3, 4;
 -- name: count_latencies
 -- Deliveries by minute and place of the time from acceptance, or the scheduled time, to delivery. The time of acceptance is in the message's
 -- identifier, too: events outlive their message. In the main file.
-SELECT account_id, mode, start, (SELECT count(*) FROM json_each(:bounds) WHERE value <= latency) AS kind, count(*) AS number
+SELECT account_id, mode, start, (SELECT count(*) FROM json_each(CAST(:bounds AS TEXT)) AS bound WHERE CAST(bound.value AS BIGINT) <= latency) AS kind, count(*) AS number
 FROM (
     SELECT event.account_id AS account_id, event.mode AS mode, event.created_at / 60000 * 60000 AS start,
            event.created_at - coalesce(message.scheduled_at, message.created_at, (event.message_id >> 22) + 1704067200000) AS latency
     FROM event LEFT JOIN message ON message.id = event.message_id
     WHERE event.id > :after AND event.id <= :last AND event.created_at >= :start AND event.created_at < :end AND event.type = 'delivered'
-      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy = 1)
       AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
-)
+) AS delivered
 GROUP BY 1, 2, 3, 4;
 
 -- name: count_activity
 -- Outcomes and engagements of deliveries by minute, by the minute of the delivery's last event of the same kind before, and by what a report
--- groups them by. An outcome is one of the kind `sent`, too. Without opens and clicks by scanners. Opens and complaints name no server: that of the
+-- groups them by: author, host and recipient's domain. An outcome is one of the kind `sent`, too. Without opens and clicks by scanners. Opens and complaints name no server: that of the
 -- delivery's first outcome took the mail. In the main file.
 WITH fact AS (
     SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, message_id, delivery_id, recipient,
            CASE WHEN type IN ('delivered', 'bounced') AND json_valid(metadata) THEN metadata ->> 'host' END AS host,
            (SELECT max(earlier.created_at) FROM event AS earlier
-            WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.id < event.id
+            WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS NOT DISTINCT FROM event.delivery_id AND earlier.id < event.id
               AND earlier.type = event.type
               AND (earlier.type NOT IN ('opened', 'clicked') OR CASE WHEN json_valid(earlier.metadata)
                    THEN coalesce(earlier.metadata ->> 'opened_by', earlier.metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')) AS previous
@@ -186,25 +186,26 @@ WITH fact AS (
       AND type IN ('delivered', 'bounced', 'complained', 'opened', 'clicked')
       AND (type NOT IN ('opened', 'clicked') OR CASE WHEN json_valid(metadata)
            THEN coalesce(metadata ->> 'opened_by', metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')
-      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy = 1)
       AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
     UNION ALL
     SELECT account_id, mode, created_at / 60000 * 60000, 'sent', message_id, delivery_id, recipient,
            CASE WHEN json_valid(metadata) THEN metadata ->> 'host' END,
            (SELECT max(earlier.created_at) FROM event AS earlier
-            WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.id < event.id
+            WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS NOT DISTINCT FROM event.delivery_id AND earlier.id < event.id
               AND earlier.type IN ('delivered', 'bounced'))
     FROM event
     WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND type IN ('delivered', 'bounced')
-      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy = 1)
       AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
 )
 SELECT fact.account_id, fact.mode, start, coalesce(previous / 60000 * 60000, 0), coalesce(message.signing_domain_id, 0),
        CAST(coalesce(message.author, '') AS BLOB), coalesce(message.template_id, 0),
-       provider_of(coalesce(host, (
+       CAST(coalesce(host, (
            SELECT CASE WHEN json_valid(outcome.metadata) THEN outcome.metadata ->> 'host' END FROM event AS outcome
-           WHERE outcome.message_id = fact.message_id AND outcome.delivery_id IS fact.delivery_id AND outcome.type IN ('delivered', 'bounced')
-           ORDER BY outcome.id LIMIT 1)), recipient),
+           WHERE outcome.message_id = fact.message_id AND outcome.delivery_id IS NOT DISTINCT FROM fact.delivery_id AND outcome.type IN ('delivered', 'bounced')
+           ORDER BY outcome.id LIMIT 1), '') AS BLOB),
+       CAST(substr(recipient, length(rtrim(recipient, replace(recipient, '@', ''))) + 1) AS BLOB),
        kind, count(*)
 FROM fact LEFT JOIN message ON message.id = fact.message_id
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;

@@ -7,15 +7,29 @@
 CREATE FUNCTION max(BIGINT, BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT greatest($1, $2)';
 CREATE FUNCTION min(BIGINT, BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT least($1, $2)';
 CREATE FUNCTION instr(TEXT, TEXT) RETURNS INTEGER LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT strpos($1, $2)';
+CREATE FUNCTION unixepoch(BIGINT, TEXT, TEXT) RETURNS BIGINT LANGUAGE sql IMMUTABLE PARALLEL SAFE  -- only with 'unixepoch', 'start of month'
+AS $$ SELECT CAST(extract(epoch FROM date_trunc('month', to_timestamp($1) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') AS BIGINT) $$;
+CREATE DOMAIN blob AS TEXT COLLATE "C";  -- CAST AS BLOB reads a text that may be damaged; there is none here
+-- JSON is stored as text, and may have escapes that the server's texts cannot hold: NUL and half surrogates.
+CREATE FUNCTION json_of(TEXT) RETURNS JSON LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CAST(CASE WHEN $1 ~ '\\u(0000|[dD][89a-fA-F])' THEN regexp_replace($1, '\\u0000|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])'
+    '|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}', '\\ufffd', 'g') ELSE $1 END AS JSON)
+$$;
+CREATE FUNCTION json_member(TEXT, TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT json_object_field_text(json_of($1), $2)';
+CREATE FUNCTION json_element(TEXT, INTEGER) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT json_array_element_text(json_of($1), $2)';
+CREATE OPERATOR ->> (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = json_member);
+CREATE OPERATOR ->> (LEFTARG = TEXT, RIGHTARG = INTEGER, FUNCTION = json_element);
+CREATE FUNCTION json_each(TEXT) RETURNS TABLE (value TEXT) LANGUAGE sql IMMUTABLE PARALLEL SAFE  -- of an array
+AS 'SELECT json_array_elements_text(json_of($1))';
 CREATE FUNCTION json_tree(TEXT) RETURNS TABLE (atom TEXT) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT value #>> '{}' FROM jsonb_path_query($1::jsonb, 'strict $.**') AS value WHERE jsonb_typeof(value) NOT IN ('object', 'array') $$;
+$$ SELECT value #>> '{}' FROM jsonb_path_query(json_of($1)::jsonb, 'strict $.**') AS value WHERE jsonb_typeof(value) NOT IN ('object', 'array') $$;
 CREATE FUNCTION json_type(TEXT, TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE jsonb_typeof(value) WHEN 'boolean' THEN value::text ELSE jsonb_typeof(value) END
-    FROM jsonb_path_query_first($1::jsonb, $2::jsonpath) AS value
+    FROM jsonb_path_query_first(json_of($1)::jsonb, $2::jsonpath) AS value
 $$;
-CREATE FUNCTION json_valid(TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION json_valid(TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $$  -- parallel work has no place for exceptions
 BEGIN
-    PERFORM $1::jsonb;  -- which, unlike json, refuses what no text can hold
+    PERFORM json_of($1)::jsonb;
     RETURN $1 IS NOT NULL;
 EXCEPTION WHEN others THEN
     RETURN false;

@@ -99,10 +99,10 @@ class Accounts:
 
     async def touch_api_keys(self, used: Mapping[ApiKeyId, KeyUse]) -> None:
         def action(connection: Connection, _batch: object) -> None:
-            for key_id, use in used.items():
+            for key_id, use in sorted(used.items()):
                 change(connection, SQL["touch_api_key"], id=key_id, last_used_at=to_ms(use.at), last_used_from=use.address)
 
-        await self._database.write(action)
+        await self._database.write(action, is_alone=False)
 
     async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:
         account_id = new.domain.account_id

@@ -79,19 +79,19 @@ SELECT {domain} FROM sending_domain WHERE id = :id;
 
 -- name: list_domains
 -- All sending domains, of one account or of all, newest first.
-SELECT {domain} FROM sending_domain WHERE :account_id IS NULL OR account_id = :account_id ORDER BY id DESC;
+SELECT {domain} FROM sending_domain WHERE CAST(:account_id AS BIGINT) IS NULL OR account_id = :account_id ORDER BY id DESC;
 
 -- name: page_domains
 -- Sending domains of an account with a text in their name, newest first. The ids are found first: the rows are long.
 SELECT {domain} FROM sending_domain WHERE id IN (
     SELECT id FROM sending_domain
-    WHERE account_id = :account_id AND +id < :before AND (:pattern IS NULL OR name LIKE :pattern ESCAPE '\')
+    WHERE account_id = :account_id AND +id < :before AND (CAST(:pattern AS TEXT) IS NULL OR name LIKE :pattern ESCAPE '\')
     ORDER BY id DESC LIMIT :limit
 ) ORDER BY id DESC;
 
 -- name: count_domains
 -- Number of sending domains of an account with a text in their name.
-SELECT count(*) FROM sending_domain WHERE account_id = :account_id AND (:pattern IS NULL OR name LIKE :pattern ESCAPE '\');
+SELECT count(*) FROM sending_domain WHERE account_id = :account_id AND (CAST(:pattern AS TEXT) IS NULL OR name LIKE :pattern ESCAPE '\');
 
 -- name: read_smarthost_password
 -- The password of a domain's smart host.
@@ -172,8 +172,9 @@ DELETE FROM sending_domain WHERE id = :id;
 
 -- name: insert_removed_domain
 -- Stores the name of a domain before it is deleted.
-INSERT OR REPLACE INTO removed_domain (id, account_id, name, removed_at)
-SELECT id, account_id, name, :removed_at FROM sending_domain WHERE id = :id;
+INSERT INTO removed_domain (id, account_id, name, removed_at)
+SELECT id, account_id, name, :removed_at FROM sending_domain WHERE id = :id
+ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id, name = excluded.name, removed_at = excluded.removed_at;
 
 -- name: list_old_removed_domains
 -- Domains that were removed before a time and whose signature no waiting mail needs.
@@ -201,7 +202,9 @@ SELECT {bimi} FROM bimi WHERE domain_id = :domain_id;
 
 -- name: set_bimi
 -- Stores or replaces the logo of a domain.
-INSERT OR REPLACE INTO bimi (domain_id, {bimi}) VALUES (:domain_id, {:bimi});
+INSERT INTO bimi (domain_id, {bimi}) VALUES (:domain_id, {:bimi})
+ON CONFLICT (domain_id) DO UPDATE SET logo_url = :logo_url, vmc_url = :vmc_url, selector = :selector, is_verified = :is_verified,
+    verified_at = :verified_at, created_at = :created_at, updated_at = :updated_at;
 
 -- name: remove_bimi
 -- Deletes the logo of a domain.

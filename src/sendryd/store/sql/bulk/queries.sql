@@ -23,7 +23,7 @@ SELECT {job} FROM bulk_job INDEXED BY bulk_job_open WHERE state IN ('counting', 
 -- name: count_bulk_job
 -- Notes how far a job has been counted, unless it was counted or stopped meanwhile.
 UPDATE bulk_job SET position = :position, looked_at = looked_at + :looked_at, counted = counted + :found,
-    state = CASE WHEN NOT :is_last THEN 'counting' WHEN is_agreed THEN 'working' ELSE 'counted' END
+    state = CASE WHEN :is_last = 0 THEN 'counting' WHEN is_agreed = 1 THEN 'working' ELSE 'counted' END
 WHERE id = :id AND state = 'counting' AND position = :before AND looked_at = :looked_at_before;
 
 -- name: insert_bulk_batch

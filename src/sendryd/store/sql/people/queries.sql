@@ -333,5 +333,5 @@ INSERT INTO audit ({audit}) VALUES ({:audit});
 -- Entries of an account, newest first, whose actor, action or target has a text.
 SELECT {audit} FROM audit
 WHERE account_id = :account_id AND id < :before_id
-    AND (:pattern IS NULL OR actor LIKE :pattern ESCAPE '\' OR action LIKE :pattern ESCAPE '\' OR target LIKE :pattern ESCAPE '\')
+    AND (CAST(:pattern AS TEXT) IS NULL OR actor LIKE :pattern ESCAPE '\' OR action LIKE :pattern ESCAPE '\' OR target LIKE :pattern ESCAPE '\')
 ORDER BY id DESC LIMIT :limit;

@@ -21,12 +21,14 @@ from sendryd.model.report import (
     bucket_start,
     next_bucket,
 )
+from sendryd.policy.providers import provider_of
 from sendryd.store.base import MAX_OFFSETS, ReportFilter
-from sendryd.store.codec.values import clean, first_id, from_ms, to_ms
-from sendryd.store.derived.activity import provider_in_sql
+from sendryd.store.codec.values import clean, first_id, from_ms, to_json, to_ms
+from sendryd.store.derived.activity import read_text
 from sendryd.store.drivers.connection import Connection
-from sendryd.store.drivers.statement import Statement
+from sendryd.store.drivers.statement import Statement, to_sqlite
 from sendryd.store.sql.database import Database
+from sendryd.store.sql.reports.queries import SQL
 
 ID_SLACK: Final = timedelta(minutes=10)  # between the times of an event's identifier and of the event: seconds, unless clocks differ
 
@@ -51,7 +53,7 @@ WITH fact AS MATERIALIZED (
       AND (event.type NOT IN ('opened', 'clicked')
            OR CASE WHEN json_valid(event.metadata)
                THEN coalesce(event.metadata ->> 'opened_by', event.metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')
-      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy = 1)
       AND NOT EXISTS (
         SELECT 1 FROM message AS own WHERE own.id = event.message_id AND own.api_key_id IS NULL AND own.reverse_path = '')
       {conditions}
@@ -60,7 +62,7 @@ WITH fact AS MATERIALIZED (
 facts AS (
     SELECT kind, message_id, moment, delivery_id{kept} FROM fact
     UNION ALL
-    SELECT 'sent', message_id, min(moment), delivery_id{kept} FROM fact WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
+    SELECT 'sent', message_id, min(moment), delivery_id{firsts} FROM fact WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
     {received}
 )
 """
@@ -68,17 +70,25 @@ _RECEIVED: Final = """UNION ALL SELECT 'received', NULL, created_at, NULL FROM i
     WHERE account_id = :account AND id >= :first AND id < :last AND created_at >= :start AND created_at < :end"""
 _MESSAGE: Final = "JOIN message ON message.id = event.message_id"
 _TAGGED: Final = """AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(message.tags) THEN message.tags ELSE '[]' END) AS tag
-    WHERE tag.value ->> 0 = :tag AND (:tag_value IS NULL OR tag.value ->> 1 = :tag_value))"""
+    WHERE tag.value ->> 0 = :tag AND (CAST(:tag_value AS TEXT) IS NULL OR tag.value ->> 1 = :tag_value))"""
 _SENDING_DOMAIN: Final = "LEFT JOIN sending_domain ON sending_domain.id = message.signing_domain_id"
-# Mail of test keys is not signed, and a domain may have been removed since.
-_DOMAIN_NAME: Final = "coalesce(sending_domain.name, author_domain(message.author))"
-# The numbers and names of breakdowns.
+# From the last @ on: the rest does not change the domain of an author, unless there is a comment. `rtrim` takes all characters but @.
+_AUTHOR: Final = """CASE WHEN instr(message.author, '(') > 0 THEN message.author
+    ELSE substr(message.author, length(rtrim(message.author, replace(message.author, '@', '')))) END"""
+# Mail of test keys is not signed, and a domain may have been removed since: then the author's domain is that of the mail.
+_OF_DOMAIN: Final = f"""AND (sending_domain.name = :domain OR (sending_domain.name IS NULL AND {_AUTHOR} {{in_words:authors}}))"""
+_AUTHORS: Final = f"""
+SELECT DISTINCT CAST({_AUTHOR} AS BLOB)
+FROM event {_MESSAGE} {_SENDING_DOMAIN}
+WHERE event.account_id = :account AND event.mode = '{{mode}}' AND event.id >= :first AND event.id < :last
+  AND event.created_at >= :start AND event.created_at < :end
+  AND event.type IN ('delivered', 'bounced', 'complained', 'opened', 'clicked') AND sending_domain.name IS NULL
+"""
+# The columns that tell the parts of breakdowns, kinds and numbers.
 _GROUPS: Final = {
     "domain": f"""
-        SELECT own.id, groups.name, kind, number FROM (
-            SELECT {_DOMAIN_NAME} AS name, kind, count(*) AS number
-            FROM facts LEFT JOIN message ON message.id = facts.message_id {_SENDING_DOMAIN} GROUP BY 1, 2
-        ) AS groups LEFT JOIN sending_domain AS own ON own.account_id = :account AND own.name = groups.name""",
+        SELECT sending_domain.name, CASE WHEN sending_domain.name IS NULL THEN CAST({_AUTHOR} AS BLOB) END, kind, count(*)
+        FROM facts LEFT JOIN message ON message.id = facts.message_id {_SENDING_DOMAIN} GROUP BY 1, 2, 3""",
     "template": """
         SELECT message.template_id, template.name, kind, count(*)
         FROM facts LEFT JOIN message ON message.id = facts.message_id LEFT JOIN template ON template.id = message.template_id
@@ -95,14 +105,18 @@ _GROUPS: Final = {
         GROUP BY 2, 3""",
     # Opens and complaints name no server: that of the delivery's outcome took the mail.
     "provider": """
-        SELECT NULL, provider_of(coalesce(host, (
+        SELECT CAST(coalesce(host, (
             SELECT CASE WHEN json_valid(outcome.metadata) THEN outcome.metadata ->> 'host' END FROM event AS outcome
-            WHERE outcome.message_id = facts.message_id AND outcome.delivery_id IS facts.delivery_id AND outcome.type IN ('delivered', 'bounced')
+            WHERE outcome.message_id = facts.message_id AND outcome.delivery_id IS NOT DISTINCT FROM facts.delivery_id
+              AND outcome.type IN ('delivered', 'bounced')
             ORDER BY outcome.id LIMIT 1
-        )), recipient), kind, count(*) FROM facts GROUP BY 2, 3""",
+        ), '') AS BLOB), CAST(substr(recipient, length(rtrim(recipient, replace(recipient, '@', ''))) + 1) AS BLOB), kind, count(*)
+        FROM facts GROUP BY 1, 2, 3""",
 }
 _OF_PROVIDERS: Final = """, min(event.recipient) AS recipient,
         min(CASE WHEN event.type IN ('delivered', 'bounced') AND json_valid(event.metadata) THEN event.metadata ->> 'host' END) AS host"""
+# SQLite takes the values of the row with the least moment.
+_KEPT_OF_PROVIDERS: Final = (", recipient, host", ", recipient, host", ", min(recipient), (array_agg(host ORDER BY moment))[1]")
 
 
 class Activity:
@@ -121,8 +135,15 @@ class Activity:
         return [Bucket(start=from_ms(start), counts=_counts(found)) for (start,), found in _grouped(rows, 1)]
 
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
-        columns, kept = (_OF_PROVIDERS, ", recipient, host") if by == "provider" else ("", "")
+        columns, kept = (_OF_PROVIDERS, _KEPT_OF_PROVIDERS) if by == "provider" else ("", ("", "", ""))
         rows = await self._read_facts(account_id, which, _GROUPS[by], columns=columns, kept=kept)
+        if by == "domain":
+            domains = await self._database.read_rows(SQL["list_domain_names"], account_id=account_id)
+            numbers = {row["name"]: row["id"] for row in domains}
+            names = [name or author_domain(read_text(author)) for name, author, *_ in rows]
+            rows = [(numbers.get(name), name, *counted) for name, (_, _, *counted) in zip(names, rows, strict=True)]
+        elif by == "provider":
+            rows = [(None, provider_of(read_text(host), read_text(domain)), *counted) for host, domain, *counted in rows]
         found = [Breakdown(id=number, name=name, counts=_counts(counts)) for (number, name), counts in _grouped(rows, 2)]
         return list(most_sent(found, limit))
 
@@ -145,11 +166,11 @@ class Activity:
         query: str,
         *,
         columns: str = "",
-        kept: str = "",
+        kept: tuple[str, str, str] = ("", "", ""),
         counts_received: bool = False,
     ) -> list[tuple[Any, ...]]:
-        """Runs a query over the facts that match the filter. `columns` of events and their names, `kept`, are added to the facts. Inbound mail has none
-        of them.
+        """Runs a query over the facts that match the filter. `columns` of events are added to the facts. `kept` are their names, and their values in the
+        first of several events, as SQLite and as PostgreSQL say it. Inbound mail has none of them.
         """
         values: dict[str, Any] = {
             "account": account_id,
@@ -168,21 +189,20 @@ class Activity:
         if which.domain is not None:
             values["domain"] = clean(which.domain)
             joins += f" {_SENDING_DOMAIN}"
-            conditions += f" AND {_DOMAIN_NAME} = :domain"
+            conditions += _OF_DOMAIN
         # The mode is written out, not bound: only then can the planner use the index of the few test rows.
         has_received = counts_received and which.mode is KeyMode.LIVE and which.tag is None and which.domain is None
         received = _RECEIVED if has_received else ""
-        text = (
-            _FACTS.format(joins=joins, conditions=conditions, mode=KeyMode(which.mode).value, columns=columns, kept=kept, received=received)
-            + query
-        )
+        mode = KeyMode(which.mode).value
+        parts = {"joins": joins, "conditions": conditions, "mode": mode, "columns": columns, "kept": kept[0], "received": received}
+        sqlite, postgres = (_FACTS.format(**parts, firsts=firsts) + query for firsts in kept[1:])
+        authors = _AUTHORS.format(mode=mode)
 
         def work(connection: Connection) -> list[tuple[Any, ...]]:
-            if "author_domain" in text:
-                connection.provide("author_domain", author_domain, 1)
-            if "provider_of" in text:
-                connection.provide("provider_of", provider_in_sql, 2)
-            return list(connection.tuples(Statement("facts", text, text), values))
+            if which.domain is not None:
+                texts = [read_text(text) for (text,) in connection.tuples(Statement("authors", authors, authors), values)]
+                values["authors"] = to_json([text for text in texts if author_domain(text) == which.domain])
+            return list(connection.tuples(Statement("facts", to_sqlite(sqlite), postgres), values))
 
         return await self._database.read(work)
 

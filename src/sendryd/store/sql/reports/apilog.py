@@ -27,7 +27,7 @@ class ApiLog:
             for row in rows:
                 change(connection, SQL["insert_api_request"], **row)
 
-        await self._database.write(action)
+        await self._database.write(action, is_alone=False)
 
     async def page_api_requests(
         self, account_id: AccountId, which: ApiRequestFilter, *, limit: int, before: ApiRequestId | None = None

@@ -23,7 +23,7 @@ SELECT count(*) FROM scheduled_report WHERE account_id = :account_id;
 
 -- name: list_scheduled_reports
 -- Reports of one account or of all, newest first.
-SELECT {report} FROM scheduled_report WHERE :account_id IS NULL OR account_id = :account_id ORDER BY id DESC;
+SELECT {report} FROM scheduled_report WHERE CAST(:account_id AS BIGINT) IS NULL OR account_id = :account_id ORDER BY id DESC;
 
 -- name: move_scheduled_report
 -- Sets when a report is sent next.
@@ -41,8 +41,8 @@ INSERT INTO api_request ({request}) VALUES ({:request});
 -- Requests of an account, newest first. The ids are found along the index first: the rows have bodies.
 SELECT {request} FROM api_request WHERE id IN (
     SELECT id FROM api_request INDEXED BY api_request_listed
-    WHERE account_id = :account_id AND (:method IS NULL OR method = :method) AND (:status_code IS NULL OR status_code = :status_code)
-      AND (:path IS NULL OR path = :path) AND (:pattern IS NULL OR path LIKE :pattern ESCAPE '\' OR method LIKE :pattern ESCAPE '\')
+    WHERE account_id = :account_id AND (CAST(:method AS TEXT) IS NULL OR method = :method) AND (CAST(:status_code AS BIGINT) IS NULL OR status_code = :status_code)
+      AND (CAST(:path AS TEXT) IS NULL OR path = :path) AND (CAST(:pattern AS TEXT) IS NULL OR path LIKE :pattern ESCAPE '\' OR method LIKE :pattern ESCAPE '\')
       AND id < :before
     ORDER BY id DESC LIMIT :limit
 ) ORDER BY id DESC;
@@ -50,15 +50,15 @@ SELECT {request} FROM api_request WHERE id IN (
 -- name: count_api_requests
 -- Number of requests of an account.
 SELECT count(*) FROM api_request INDEXED BY api_request_listed
-WHERE account_id = :account_id AND (:method IS NULL OR method = :method) AND (:status_code IS NULL OR status_code = :status_code)
-  AND (:path IS NULL OR path = :path) AND (:pattern IS NULL OR path LIKE :pattern ESCAPE '\' OR method LIKE :pattern ESCAPE '\');
+WHERE account_id = :account_id AND (CAST(:method AS TEXT) IS NULL OR method = :method) AND (CAST(:status_code AS BIGINT) IS NULL OR status_code = :status_code)
+  AND (CAST(:path AS TEXT) IS NULL OR path = :path) AND (CAST(:pattern AS TEXT) IS NULL OR path LIKE :pattern ESCAPE '\' OR method LIKE :pattern ESCAPE '\');
 
 -- name: count_requests_of_keys
 -- The last requests of an account by key, and those that failed.
-SELECT api_key_id, count(*) AS requests, sum(status_code >= 400) AS failed FROM (
+SELECT api_key_id, count(*) AS requests, sum(CASE WHEN status_code >= 400 THEN 1 ELSE 0 END) AS failed FROM (
     SELECT api_key_id, status_code FROM api_request INDEXED BY api_request_listed
     WHERE account_id = :account_id ORDER BY id DESC LIMIT :most
-) GROUP BY api_key_id;
+) AS latest GROUP BY api_key_id;
 
 -- name: delete_api_requests
 -- Deletes the oldest requests.
@@ -79,8 +79,8 @@ DELETE FROM smtp_refusal WHERE id < max(:first_kept, coalesce((SELECT id FROM sm
 -- name: page_smtp_refusals
 -- Refusals, newest first. There are few in all, so a search passes them along the primary key.
 SELECT {refusal} FROM smtp_refusal
-WHERE id < :before AND (:account_id IS NULL OR account_id = :account_id)
-  AND (:pattern IS NULL OR recipient LIKE :pattern ESCAPE '\' OR sender LIKE :pattern ESCAPE '\' OR address LIKE :pattern ESCAPE '\')
+WHERE id < :before AND (CAST(:account_id AS BIGINT) IS NULL OR account_id = :account_id)
+  AND (CAST(:pattern AS TEXT) IS NULL OR recipient LIKE :pattern ESCAPE '\' OR sender LIKE :pattern ESCAPE '\' OR address LIKE :pattern ESCAPE '\')
 ORDER BY id DESC LIMIT :limit;
 
 -- name: put_blocked_address

@@ -30,11 +30,11 @@ class Refusals:
         def action(connection: Connection, _batch: object) -> None:
             for row in rows:
                 change(connection, SQL["insert_smtp_refusal"], **row)
-            for number, count in more.items():
+            for number, count in sorted(more.items()):
                 change(connection, SQL["count_smtp_refusals"], id=number, more=count)
             change(connection, SQL["prune_smtp_refusals"], first_kept=first_id(keep_since), most=most)
 
-        await self._database.write(action)
+        await self._database.write(action, is_alone=False)
 
     async def page_smtp_refusals(
         self, account_id: AccountId | None, *, text: str | None = None, limit: int, before: SmtpRefusalId | None = None

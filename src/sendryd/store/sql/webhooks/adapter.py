@@ -160,9 +160,9 @@ class Webhooks(Replays):
         return [NotificationId(row["id"]) for row in rows]
 
     async def fan_out(self, *, limit: int) -> int:
-        if await self._database.find_row(SQL["first_facts"], limit=1) is None:
+        if await self._database.find_row(SQL["has_facts"]) is None:
             return 0
-        return await self._database.write(lambda connection, _: fan_out(connection, limit))
+        return await self._database.write(lambda connection, _: fan_out(connection, limit), is_alone=False)
 
     async def claim_notifications(
         self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[WebhookId], per_webhook: int
@@ -173,7 +173,7 @@ class Webhooks(Replays):
         chosen = await self._database.read(partial(choose, moment=to_ms(now), limit=limit, busy=busy, per_webhook=per_webhook))
         if not chosen:
             return []
-        return await self._database.write(lambda connection, _: lease_chosen(connection, chosen, lease, unreadable))
+        return await self._database.write(lambda connection, _: lease_chosen(connection, chosen, lease, unreadable), is_alone=False)
 
     async def return_dead_notifications(self, living: Owner) -> int:
         return await self._database.change(SQL["return_dead_notifications"], boot=living.boot, node=living.node)
@@ -213,7 +213,7 @@ class Webhooks(Replays):
                 raise LeaseLost("the lease was returned, or another dispatcher holds the notification")
             return None  # deleted with its webhook
 
-        return await self._database.write(action)
+        return await self._database.write(action, is_alone=False)
 
     async def notification_due_at(self, *, busy: frozenset[WebhookId] = frozenset()) -> datetime | None:
         rows = await self._database.read_rows(SQL["list_owed_webhooks"])

@@ -35,6 +35,7 @@ def fan_out(connection: Connection, limit: int) -> int:
     most = fetch_value(connection, SQL["most_webhooks"])
     facts = fetch_rows(connection, SQL["first_facts"], limit=max(1, limit // max(1, most)))
     if facts:
-        change(connection, SQL["fan_out"], last=facts[-1]["id"])
-        change(connection, SQL["drop_facts"], last=facts[-1]["id"])
+        values = {"last": facts[-1]["id"], "ids": to_json([fact["id"] for fact in facts])}
+        change(connection, SQL["fan_out"], **values)
+        change(connection, SQL["drop_facts"], **values)
     return len(facts)

@@ -28,7 +28,7 @@ SELECT {webhook} FROM webhook WHERE id = :id;
 -- name: page_webhooks
 -- Webhooks of an account with a text in their URL, newest first; of those of other modes, with the text in scheme, host and port.
 SELECT {webhook} FROM webhook WHERE account_id = :account_id AND id < :before
-  AND (:pattern IS NULL
+  AND (CAST(:pattern AS TEXT) IS NULL
        OR CASE WHEN mode {in_words:whole_urls} THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
           LIKE :pattern ESCAPE '\')
 ORDER BY id DESC LIMIT :limit;
@@ -36,7 +36,7 @@ ORDER BY id DESC LIMIT :limit;
 -- name: count_webhooks
 -- Number of webhooks of an account with a text in their URL.
 SELECT count(*) FROM webhook WHERE account_id = :account_id
-  AND (:pattern IS NULL
+  AND (CAST(:pattern AS TEXT) IS NULL
        OR CASE WHEN mode {in_words:whole_urls} THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
           LIKE :pattern ESCAPE '\');
 
@@ -66,7 +66,11 @@ ORDER BY event.id;
 -- name: owe_notice
 -- Stores a notice as a fact, if its account has an active webhook.
 INSERT INTO fact (account_id, type, body, created_at)
-SELECT :account_id, :type, :body, :created_at WHERE EXISTS (SELECT 1 FROM webhook WHERE account_id = :account_id AND is_active);
+SELECT :account_id, :type, :body, :created_at WHERE EXISTS (SELECT 1 FROM webhook WHERE account_id = :account_id AND is_active = 1);
+
+-- name: has_facts
+-- Whether there are facts.
+SELECT 1 AS found FROM fact LIMIT 1;
 
 -- name: first_facts
 -- The oldest facts.
@@ -74,16 +78,17 @@ SELECT id FROM fact ORDER BY id LIMIT :limit;
 
 -- name: most_webhooks
 -- The largest number of active webhooks that an account has.
-SELECT coalesce(max(number), 0) FROM (SELECT count(*) AS number FROM webhook WHERE is_active GROUP BY account_id);
+SELECT coalesce(max(number), 0) FROM (SELECT count(*) AS number FROM webhook WHERE is_active = 1 GROUP BY account_id) AS counted;
 
 -- name: fan_out
--- Makes one notification of each fact up to an id for each active webhook that subscribes to it and existed when it happened.
+-- Makes one notification of each of the facts up to an id for each active webhook that subscribes to it and existed when it happened. SQLite needs
+-- no list of the facts: none appears below the id meanwhile.
 INSERT INTO notification (webhook_id, account_id, type, event_id, body, due_at, created_at)
 SELECT webhook.id, fact.account_id, coalesce(fact.type, 'email.' || event.type), fact.event_id, fact.body, fact.created_at, fact.created_at
 FROM fact LEFT JOIN event ON event.id = fact.event_id
-JOIN webhook ON webhook.account_id = fact.account_id AND webhook.is_active AND webhook.created_at <= fact.created_at
+JOIN webhook ON webhook.account_id = fact.account_id AND webhook.is_active = 1 AND webhook.created_at <= fact.created_at
                AND (webhook.mode = 'live' OR event.mode = 'test')
-WHERE fact.id <= :last
+WHERE fact.id <= :last AND :ids IS NOT NULL
   AND EXISTS (
       SELECT 1 FROM json_each(CASE WHEN json_valid(webhook.events) THEN webhook.events ELSE '[]' END) AS word
       WHERE word.value = coalesce(fact.type, 'email.' || event.type)
@@ -92,7 +97,7 @@ ORDER BY fact.id, webhook.id;
 
 -- name: drop_facts
 -- Deletes the facts up to an id.
-DELETE FROM fact WHERE id <= :last;
+DELETE FROM fact WHERE id <= :last AND :ids IS NOT NULL;
 
 -- name: get_notifications
 -- Notifications by their ids.
@@ -144,7 +149,7 @@ WITH RECURSIVE owed (webhook_id) AS (
 )
 SELECT owed.webhook_id,
        (SELECT min(due_at) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = owed.webhook_id) AS due_at
-FROM owed CROSS JOIN webhook ON webhook.id = owed.webhook_id WHERE webhook.is_active;
+FROM owed CROSS JOIN webhook WHERE webhook.id = owed.webhook_id AND webhook.is_active = 1;
 
 -- name: return_dead_notifications
 -- Ends the leases of other boots of a node.
@@ -175,7 +180,7 @@ WHERE state = 'pending' AND webhook_id = :webhook_id AND due_at <= :moment ORDER
 -- Leases those of the notifications that are still pending and whose webhook is active.
 UPDATE notification NOT INDEXED SET state = 'leased', lease_token = :token, lease_node = :node, lease_boot = :boot, returned_token = NULL
 WHERE id {in_numbers:ids} AND state = 'pending'
-  AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = notification.webhook_id AND webhook.is_active)
+  AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = notification.webhook_id AND webhook.is_active = 1)
 RETURNING id;
 
 -- name: fail_notifications
@@ -197,11 +202,11 @@ SELECT 1 AS found FROM notification WHERE id = :id;
 
 -- name: set_failing
 -- Begins or ends the time in which a webhook fails.
-UPDATE webhook SET failing_since = CASE WHEN :is_failing THEN :moment END WHERE id = :id AND (failing_since IS NULL) = :is_failing;
+UPDATE webhook SET failing_since = CASE WHEN :is_failing THEN CAST(:moment AS BIGINT) END WHERE id = :id AND (failing_since IS NULL) = :is_failing;
 
 -- name: disable_webhook
 -- Switches an active webhook off.
-UPDATE webhook SET is_active = 0, disabled_reason = :reason, updated_at = :moment WHERE id = :id AND is_active;
+UPDATE webhook SET is_active = 0, disabled_reason = :reason, updated_at = :moment WHERE id = :id AND is_active = 1;
 
 -- name: give_up_notifications
 -- Fails the pending notifications of a webhook.
@@ -222,7 +227,7 @@ WHERE id IN (SELECT id FROM notification INDEXED BY notification_webhook WHERE w
 -- name: delete_notifications
 -- Deletes the oldest notifications.
 DELETE FROM notification
-WHERE id IN (SELECT id FROM (SELECT id, created_at FROM notification ORDER BY id LIMIT :limit) WHERE created_at < :created_before);
+WHERE id IN (SELECT id FROM (SELECT id, created_at FROM notification ORDER BY id LIMIT :limit) AS oldest WHERE created_at < :created_before);
 
 -- name: insert_attempt
 -- Stores an attempt.
@@ -262,7 +267,7 @@ SELECT count(*) FROM (
     WHERE n.webhook_id = :webhook_id AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = :webhook_id AND webhook.account_id = :account_id)
       AND {conditions}
     LIMIT :limit
-);
+) AS matching;
 
 -- name: list_failing
 -- Failing notifications of a webhook in a range of ids that match, oldest first.
@@ -297,7 +302,7 @@ DELETE FROM webhook_replay WHERE webhook_id = :webhook_id;
 -- Replays that are not finished, and whose webhook is active.
 SELECT webhook_replay.id, webhook_id, account_id, start_at, end_at, type, status_code, seen_id, last_id
 FROM webhook_replay INDEXED BY webhook_replay_unfinished JOIN webhook ON webhook.id = webhook_id
-WHERE finished_at IS NULL AND webhook.is_active ORDER BY webhook_replay.id;
+WHERE finished_at IS NULL AND webhook.is_active = 1 ORDER BY webhook_replay.id;
 
 -- name: move_replay
 -- Takes the next notifications of a replay, unless another process has.

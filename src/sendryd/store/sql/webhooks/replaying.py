@@ -17,11 +17,11 @@ from sendryd.store.errors import NotFound
 from sendryd.store.sql.database import Database
 from sendryd.store.sql.webhooks.queries import SQL
 
-UNLIMITED: Final = -1  # SQLite's LIMIT for all rows
+UNLIMITED: Final = 1 << 62  # a LIMIT for all rows
 
 # The first condition is that of the index `notification_failing`, word by word.
 _STANDINGS: Final[Mapping[Standing | None, str]] = {
-    None: "1",
+    None: "TRUE",
     Standing.FAILING: "(n.state = 'failed' OR (n.state = 'pending' AND n.attempts > 0)) AND NOT EXISTS ("
     "SELECT 1 FROM notification later INDEXED BY notification_origin"
     " WHERE later.origin_id = coalesce(n.origin_id, n.id) AND later.id > n.id AND later.webhook_id = n.webhook_id)",
@@ -110,7 +110,9 @@ class Replays:
         if not await self._database.find_rows(SQL["list_unfinished_replays"]):
             return []
         steps = await self._database.read(lambda connection: _choose(connection, limit))
-        return await self._database.write(lambda connection, _: [_make(connection, row, ids, limit, to_ms(now)) for row, ids in steps])
+        return await self._database.write(
+            lambda connection, _: [_make(connection, row, ids, limit, to_ms(now)) for row, ids in steps], is_alone=False
+        )
 
     async def get_replay(self, account_id: AccountId, webhook_id: WebhookId) -> WebhookReplay | None:
         def work(connection: Connection) -> tuple[Row, dict[str, int]] | None:
