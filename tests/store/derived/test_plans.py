@@ -8,7 +8,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sendryd.store.derived.activity import provider_in_sql
 from sendryd.store.derived.queries import SQL as DERIVED
 from sendryd.store.drivers.sqlite import open_connection
 from sendryd.store.drivers.statement import Statement
@@ -25,7 +24,6 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
     made = open_connection(tmp_path / "plans.db")
     migrate.apply(made)
     made.execute(resources.files("sendryd.store.derived").joinpath("schema.sql").read_text("utf-8"))
-    made.create_scalar_function("provider_of", provider_in_sql, 2, deterministic=True)
     yield made
     made.close()
 

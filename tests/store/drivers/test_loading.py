@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.store.derived.activity import provider_in_sql
 from sendryd.store.drivers.loading import load, read
 from sendryd.store.drivers.sqlite import SqliteConnection
 from sendryd.store.drivers.statement import Statement
@@ -114,7 +113,6 @@ def test_statements_name_their_parameters_and_say_what_they_do(package: str) -> 
 def test_every_statement_fits_the_schema(package: str) -> None:
     made = SqliteConnection(":memory:")
     migrate.apply(made)
-    made.provide("provider_of", provider_in_sql, 2)
     made.execute(resources.files("sendryd.store.derived").joinpath("schema.sql").read_text("utf-8"))
     for statement in load(package).values():
         whole = statement.where("1").sqlite

@@ -51,11 +51,6 @@ def test_a_row_with_a_text_that_is_none_is_set_aside_alone(connection: SqliteCon
         connection.rows(statement, {})
 
 
-def test_a_function_of_ours_is_known_to_statements(connection: SqliteConnection) -> None:
-    connection.provide("twice", lambda number: 2 * number, 1)
-    assert fetch_value(connection, of("SELECT twice(:a)"), a=21) == 42
-
-
 def test_many_rows_are_put_by_statements_of_both_forms(connection: SqliteConnection) -> None:
     connection.execute("CREATE UNIQUE INDEX t_a ON t (a)")
     connection.put(of("INSERT INTO t (a, b) VALUES (:a, :b)"), [{"a": number, "b": "x"} for number in range(40)])

@@ -3,7 +3,7 @@
 A connection belongs to one thread at a time and blocks it: transactions of the store are plain functions, which a thread of the store runs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from sendryd.store.codec.reading import Row
@@ -35,10 +35,6 @@ class Connection(Protocol):
 
     def change(self, statement: Statement, values: Row, /) -> int:
         """Runs a statement that changes rows. Returns how many it changed."""
-        ...
-
-    def provide(self, name: str, function: Callable[..., object], arguments: int, /) -> None:
-        """Makes a function known to statements, where the engine's own functions do not have it."""
         ...
 
     def put(self, statement: Statement, rows: Sequence[Row], /) -> None:

@@ -226,9 +226,6 @@ class PostgresConnection:
             self._run(lambda: self._connection.executemany(statement.postgres, values, timeout=self.timeout))
             self.changed += len(rows)
 
-    def provide(self, name: str, function: Callable[..., object], arguments: int, /) -> None:
-        """Does nothing: the schema has the functions."""
-
     def script(self, text: str) -> None:
         """Runs statements without parameters."""
         self._run(lambda: self._connection.execute(text, timeout=self.timeout))

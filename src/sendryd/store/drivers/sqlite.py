@@ -6,7 +6,7 @@ locks.
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -64,9 +64,6 @@ class SqliteConnection(apsw.Connection):
     def change(self, statement: Statement, values: Row, /) -> int:
         self.execute(statement.sqlite, values).fetchall()
         return int(self.changes())
-
-    def provide(self, name: str, function: Callable[..., Any], arguments: int, /) -> None:
-        self.create_scalar_function(name, function, arguments, deterministic=True)
 
     def put(self, statement: Statement, rows: Sequence[Row], /) -> None:
         if rows:
