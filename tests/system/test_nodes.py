@@ -1,6 +1,9 @@
 """Several nodes on one PostgreSQL, with the real program: what is changed through one holds at the others, and mail is delivered once."""
 
 import json
+import os
+import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sendryd.testing.clients import RestClient
+from sendryd.testing.mailhost import Script
 from sendryd.testing.postgres import shared_server
 from sendryd.testing.process import RelayProcess
 from sendryd.testing.world import SENDING_DOMAIN, World
@@ -69,3 +73,79 @@ def test_twins_through_two_nodes_send_one_mail(tmp_path: Path, url: str) -> None
         for number in range(5):
             world.wait_for_mail(f"twin {number}")
         assert len(world.mailhost.mails) == 5
+
+
+def test_a_counting_receiver_sees_the_limit_of_a_site_kept_by_all_nodes_together(tmp_path: Path, url: str) -> None:
+    script = Script(seconds_to_final=0.02)
+    with World(tmp_path, env={"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}, script=script) as world:
+        for number in range(40):  # domains with the same MX record are one site, whose domains are in many shards
+            world.nameserver.set(f"d{number}.test", "MX", "10 mx.example.org.")
+        with second_node(world) as other:
+            world.wait_until(lambda: {node["owns"] for node in nodes_of(world.relay).values()} == {128})
+            for start, relay in ((0, world.relay), (300, other)):
+                rest = RestClient(relay, world.live_key)
+                for first in range(start, start + 300, 100):
+                    rest.post(
+                        "/v1/emails/batch", {"emails": [mail(f"m{number}", f"d{number % 40}.test") for number in range(first, first + 100)]}
+                    )
+            world.wait_until(lambda: len(world.mailhost.mails) >= 600, timeout=60)
+            assert len(world.mailhost.mails) == 600
+            assert world.mailhost.max_open_connections <= 20
+
+
+def test_a_node_that_drains_refuses_submissions_owns_nothing_and_takes_part_again_after_a_restart(tmp_path: Path, url: str) -> None:
+    with World(tmp_path, env={"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}) as world, second_node(world) as other:
+        world.wait_until(lambda: {node["owns"] for node in nodes_of(world.relay).values()} == {128})
+        world.relay.run("nodes", "drain", "b")
+        world.wait_until(lambda: (nodes_of(world.relay)["b"]["state"], nodes_of(world.relay)["b"]["owns"]) == ("drained", 0), timeout=20)
+        with socket.create_connection(other.smtp, timeout=10) as connection:
+            assert connection.recv(1000).startswith(b"421 4.3.2 ")
+        assert RestClient(other, world.live_key).request("GET", "/healthz").status == 200
+        world.wait_until(lambda: nodes_of(world.relay)["a"]["owns"] == 256)
+        rest = RestClient(world.relay, world.live_key)
+        email = str(rest.post("/v1/emails", mail("after"))["id"])
+        world.relay.wait_for_status(email, {"delivered"}, key=world.live_key)
+        other.stop()
+        other.start()
+        world.wait_until(
+            lambda: (
+                {name: (node["state"], node["owns"]) for name, node in nodes_of(world.relay).items()}
+                == {"a": ("up", 128), "b": ("up", 128)}
+            )
+        )
+        assert world.relay.run("nodes", "drain", "nobody", check=False).returncode == 1
+
+
+def test_processes_of_one_serve_are_nodes_and_one_that_is_killed_is_started_again(tmp_path: Path, url: str) -> None:
+    env = {"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}
+    with World(tmp_path, env=env, args=("--processes", "2")) as world:
+        assert world.relay.ready["processes"] == 2
+        world.wait_until(lambda: {name: node["owns"] for name, node in nodes_of(world.relay).items()} == {"a": 128, "a-2": 128})
+        rest = RestClient(world.relay, world.live_key)
+        for number in range(10):
+            rest.post("/v1/emails", mail(f"m{number}"))
+        world.wait_until(lambda: len(world.mailhost.mails) == 10)
+        before = nodes_of(world.relay)["a-2"]["since"]
+        victim = next(
+            child for child in children(world.relay.process.pid) if b"2" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        )
+        os.kill(victim, signal.SIGKILL)
+        world.wait_until(
+            lambda: nodes_of(world.relay)["a-2"]["since"] != before and nodes_of(world.relay)["a-2"]["owns"] == 128, timeout=30
+        )
+        assert world.relay.stop() == 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
+def test_sqlite_has_one_process_and_one_node(tmp_path: Path) -> None:
+    with World(tmp_path) as world:
+        if "SENDRYD_DATABASE_URL" in world.relay.env:
+            pytest.skip("the tests run on a server's database")
+        for command in (("serve", "--processes", "2"), ("nodes", "list")):
+            done = world.relay.run(*command, check=False)
+            assert done.returncode in {1, 2}
+            assert b"SENDRYD_DATABASE_URL" in done.stderr
+            assert done.stderr.count(b"\n") == 1
