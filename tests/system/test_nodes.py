@@ -53,9 +53,9 @@ def test_two_nodes_share_keys_domains_and_mail(tmp_path: Path, url: str) -> None
             world.relay.wait_for_status(email, {"delivered"}, key=world.live_key)
             world.wait_for_mail(subject)
         key = json.loads(world.relay.run("keys", "create", "--name", "new", "--json").stdout)
-        world.wait_until(lambda: RestClient(other, key["secret"]).request("GET", "/v1/emails").status == 200, timeout=2)
+        world.wait_until(lambda: RestClient(other, key["key"]).request("GET", "/v1/emails").status == 200, timeout=2)
         world.relay.run("keys", "revoke", key["id"])
-        world.wait_until(lambda: RestClient(other, key["secret"]).request("GET", "/v1/emails").status == 401, timeout=3)
+        world.wait_until(lambda: RestClient(other, key["key"]).request("GET", "/v1/emails").status == 401, timeout=3)
         world.wait_until(lambda: {node["owns"] for node in nodes_of(world.relay).values()} == {128})
         assert {name: node["state"] for name, node in nodes_of(world.relay).items()} == {"a": "up", "b": "up"}
 

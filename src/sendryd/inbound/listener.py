@@ -65,9 +65,10 @@ class InboundListener:
     def _start(self, stream: TcpStream) -> None:
         network = network_of(stream.peer.host)
         loop = asyncio.get_running_loop()
-        if len(self._sessions) >= self._limits.total or self._by_network[network] >= self._limits.per_network:
+        is_full = len(self._sessions) >= self._limits.total or self._by_network[network] >= self._limits.per_network
+        if is_full or self._is_stopping:
             self._context.metrics.connections_refused.inc()
-            stream.write(replies.TOO_MANY_CONNECTIONS.encoded)
+            stream.write((replies.SHUTTING_DOWN if self._is_stopping else replies.TOO_MANY_CONNECTIONS).encoded)
             closing = loop.create_task(stream.aclose())
             self._closing.add(closing)  # the loop keeps only weak references to tasks
             closing.add_done_callback(self._closing.discard)
@@ -75,8 +76,6 @@ class InboundListener:
         self._by_network[network] += 1
         session = InboundSession(stream, self._context)
         self._sessions[session] = loop.create_task(self._run(session, network))
-        if self._is_stopping:
-            session.request_stop()
 
     async def _run(self, session: InboundSession, network: str) -> None:
         try:

@@ -82,14 +82,15 @@ class Listener:
         if self._is_over_limit(network):
             self._refuse(stream, Refusal(RefusalKey.TOO_MANY_CONNECTIONS).smtp, is_implicit_tls=is_implicit_tls)
             return
+        if self._is_stopping:
+            self._refuse(stream, replies.SHUTTING_DOWN, is_implicit_tls=is_implicit_tls)
+            return
         self._by_network[network] += 1
         self._unauthenticated[network] += 1
         self._context.metrics.connections.inc()
         session = Session(stream, self._context, is_implicit_tls=is_implicit_tls, on_authenticated=self._on_authenticated)
         task = asyncio.get_running_loop().create_task(self._run(session, network))
         self._sessions[session] = task
-        if self._is_stopping:
-            session.request_stop()
 
     def _refuse(self, stream: TcpStream, reply: Reply, *, is_implicit_tls: bool) -> None:
         self._context.metrics.connections_refused.inc()
