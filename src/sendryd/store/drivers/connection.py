@@ -37,6 +37,10 @@ class Connection(Protocol):
         """Runs a statement that changes rows. Returns how many it changed."""
         ...
 
+    def follow_indexes(self) -> None:
+        """Makes the statements of this transaction go along indexes in their order, whatever the engine's statistics say."""
+        ...
+
     def put(self, statement: Statement, rows: Sequence[Row], /) -> None:
         """Runs a statement with one row of VALUES for many rows at once."""
         ...

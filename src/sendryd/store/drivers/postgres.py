@@ -21,6 +21,8 @@ STATEMENTS: Final = 500  # prepared statements to keep: all that exist
 ALONE: Final = 0x53656E64727964  # the advisory lock of transactions that are alone, a number of this program
 # The session of one direct connection. A transaction that this program forgot must not keep the server from cleaning up.
 SESSION: Final = "SET application_name = 'sendryd'; SET jit = off; SET idle_in_transaction_session_timeout = '60s'"
+# A queue grows faster than statistics. The planner takes them for the truth, and sorts what an index has in order.
+ALONG_INDEXES: Final = "; ".join(f"SET LOCAL enable_{way} = off" for way in ("sort", "seqscan", "bitmapscan", "hashjoin", "mergejoin"))
 NO_TEXT: Final = "\x00"  # the only character that the server's texts cannot hold
 IN_ITS_PLACE: Final = "\ufffd"
 
@@ -225,6 +227,9 @@ class PostgresConnection:
             values = [self._values(statement, row) for row in rows]
             self._run(lambda: self._connection.executemany(statement.postgres, values, timeout=self.timeout))
             self.changed += len(rows)
+
+    def follow_indexes(self) -> None:
+        self.script(ALONG_INDEXES)
 
     def script(self, text: str) -> None:
         """Runs statements without parameters."""

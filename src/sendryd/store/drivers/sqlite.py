@@ -65,6 +65,9 @@ class SqliteConnection(apsw.Connection):
         self.execute(statement.sqlite, values).fetchall()
         return int(self.changes())
 
+    def follow_indexes(self) -> None:
+        """Does nothing: statements name their indexes."""
+
     def put(self, statement: Statement, rows: Sequence[Row], /) -> None:
         if rows:
             many_rows(statement.sqlite).run(self, rows)

@@ -139,6 +139,7 @@ class Look:
 
     def choose(self, connection: Connection) -> list[int]:
         """The ids of the chosen deliveries, oldest due first; empty only if none is due."""
+        connection.follow_indexes()
         self._look_back(connection)
         self._look_on(connection)
         for domain, share in self._shares.items():

@@ -25,6 +25,7 @@ from sendryd.store.base import (
 )
 from sendryd.store.base.leases import plan_returns
 from sendryd.store.codec.events import EventSubject, read_subject
+from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import from_ms, to_json, to_ms, to_ms_or_none
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.sqlite import REFUSED
@@ -221,8 +222,14 @@ class Deliveries:
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         first = await self._first_due()
         if busy and first is not None:
-            first = await self._database.read_value(SQL["first_due_but"], busy=to_json(sorted(busy)), shards=self._scan.shards)
+            values = {"busy": to_json(sorted(busy)), "shards": self._scan.shards}
+            first = await self._database.read(partial(_first_due_but, values=values))
         return from_ms(first) if isinstance(first, int) else None
+
+
+def _first_due_but(connection: Connection, values: Row) -> Any:
+    connection.follow_indexes()
+    return connection.value(SQL["first_due_but"], values)
 
 
 def _returned_values(returned: ReturnedDelivery, now: datetime) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 -- The statements of this folder that PostgreSQL says differently. sendryd.store.drivers.loading loads them.
 --
+-- With statistics from before a queue grew, the planner takes an index of all that waits for one of a few rows. `state || ''`, `due_at + 0` and
+-- `shard + 0` keep it from these indexes where rows are found by their ids, and `lower(state)` leads it to the two indexes with this condition.
+--
 -- Where several rows are locked, they are locked in the order of their ids: transactions of several processes then never wait for one another in a
 -- circle.
 
@@ -42,28 +45,34 @@ INSERT INTO delivery ({new_delivery}, shard) VALUES ({:new_delivery}, coalesce(
 SELECT min(first.due_at) AS due_at
 FROM (SELECT json_array_elements_text(:shards::json)::smallint AS number) AS owned
 CROSS JOIN LATERAL (
-    SELECT due_at FROM delivery WHERE state = 'queued' AND shard = owned.number AND domain <> '' ORDER BY due_at LIMIT 1
+    SELECT due_at FROM delivery WHERE lower(state) = 'queued' AND shard = owned.number AND domain <> '' ORDER BY due_at LIMIT 1
 ) AS first;
 
 -- name: list_due
 -- Due deliveries after a position of the index, oldest due first, without those of busy domains, of accounts and classes that are served, of test
--- mail, and of untried scheduled mail that is not due by the settled time; of the given shards alone. Passes at most `step` deliveries. The subquery for each row is no join that
--- the planner could reorder, and the lists are read into hash tables.
+-- mail, and of untried scheduled mail that is not due by the settled time; of the given shards alone. Passes at most `step` deliveries of them. The
+-- subquery for each row is no join that the planner could reorder.
 SELECT due.id, due.domain, due.due_at
 FROM (
     SELECT id, domain, due_at FROM delivery
-    WHERE state = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_due_at, :after_domain, :after_id)
-      AND shard {in_numbers:shards}
+    WHERE lower(state) = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_due_at, :after_domain, :after_id)
+      AND shard + 0 {in_numbers:shards}
     ORDER BY due_at, domain, id LIMIT :step
 ) AS due
 WHERE due.domain NOT IN (SELECT json_array_elements_text(:busy::json))
   AND (SELECT message.mode IS DISTINCT FROM 'test'
               AND (due.due_at <= :settled OR message.scheduled_at IS NULL OR delivery.attempts > 0)
-              AND (delivery.account_id, delivery.class) NOT IN (
-                  SELECT (value ->> 0)::bigint, value ->> 1 FROM json_array_elements(:served::json) AS value
-              )
+              AND delivery.account_id || delivery.class <> ALL (ARRAY(
+                  SELECT (value ->> 0) || (value ->> 1) FROM json_array_elements(:served::json) AS value
+              ))
        FROM delivery LEFT JOIN message ON message.id = delivery.message_id WHERE delivery.id = due.id)
 ORDER BY due.due_at, due.domain, due.id LIMIT :window;
+
+-- name: due_position
+-- The position `offset` due deliveries after another position of the index.
+SELECT due_at, domain, id FROM delivery
+WHERE lower(state) = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_due_at, :after_domain, :after_id)
+ORDER BY due_at, domain, id LIMIT 1 OFFSET :offset;
 
 -- name: list_turns
 -- The accounts and classes with queued deliveries of a domain, after one of them, with the first due time of each: one step of the index for each.
@@ -99,7 +108,7 @@ SELECT min(due_at) AS due_at FROM first WHERE domain NOT IN (SELECT json_array_e
 -- Leases the deliveries that are still queued and due. Leaves those alone that another process is about to change.
 WITH chosen AS MATERIALIZED (
     SELECT id FROM delivery
-    WHERE id {in_numbers:ids} AND state = 'queued' AND due_at <= :moment AND shard {in_numbers:shards}
+    WHERE id {in_numbers:ids} AND state || '' = 'queued' AND due_at + 0 <= :moment AND shard + 0 {in_numbers:shards}
       AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS DISTINCT FROM 'test'
     ORDER BY id FOR UPDATE SKIP LOCKED
 )
@@ -130,20 +139,20 @@ UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = (
 -- name: list_due_reports
 -- Deliveries with a report that is due: they failed, arrived or wait since before a time. The three conditions are those of the indexes.
 SELECT {message:m}, {queued_delivery:d:delivery_}, d.report, d.orcpt FROM delivery d JOIN message m ON m.id = d.message_id
-WHERE d.id IN (
+WHERE d.id = ANY (ARRAY(
     (SELECT id FROM delivery WHERE state IN ('bounced', 'expired', 'suppressed') AND report & 1 <> 0 ORDER BY id LIMIT :limit)
     UNION (SELECT id FROM delivery WHERE state = 'delivered' AND report & 4 <> 0 ORDER BY id LIMIT :limit)
     UNION (
         SELECT id FROM delivery
         WHERE state = 'queued' AND attempts > 0 AND report & 2 <> 0 AND created_at < :late ORDER BY created_at LIMIT :limit
     )
-) ORDER BY d.id;
+)) ORDER BY d.id;
 
 -- name: leased_deliveries
 -- The present or returned leases of deliveries, which no other process changes from then on, and the subjects of their events: one JSON array.
 WITH held AS MATERIALIZED (
     SELECT id, coalesce(lease_token, returned_token) AS token, lease_node, lease_boot, message_id, forward_path FROM delivery
-    WHERE id {in_numbers:ids} AND (state = 'leased' OR (state = 'queued' AND returned_token IS NOT NULL))
+    WHERE id {in_numbers:ids} AND (state || '' = 'leased' OR (state || '' = 'queued' AND returned_token IS NOT NULL))
     ORDER BY id FOR UPDATE
 )
 SELECT coalesce(json_agg(json_build_array(held.id, token, lease_node, lease_boot, message_id, forward_path, account_id, mode)), '[]')::text
@@ -184,13 +193,20 @@ WHERE state = 'leased' AND lease_boot IS DISTINCT FROM :boot AND (
     lease_node = :node OR lease_node IS NULL OR EXISTS (SELECT FROM node WHERE node.boot = delivery.lease_boot AND node.state = 'gone')
 ) ORDER BY id;
 
+-- name: list_late
+-- Queued deliveries that are due after a time, without untried ones of scheduled mail.
+SELECT id FROM delivery
+WHERE lower(state) = 'queued' AND due_at > :latest
+  AND (attempts > 0 OR (SELECT scheduled_at FROM message WHERE message.id = delivery.message_id) IS NULL)
+LIMIT :limit;
+
 -- name: move
 -- Moves deliveries that are in one state to another, and returns the subjects of their events. Released ones wait for their scheduled time. With
 -- `spares_scheduled`, untried ones whose scheduled time has not come are left alone.
 WITH chosen AS MATERIALIZED (
     SELECT delivery.id, message.scheduled_at, message.account_id, message.mode
     FROM delivery LEFT JOIN message ON message.id = delivery.message_id
-    WHERE delivery.id {in_numbers:ids} AND delivery.state = :before
+    WHERE delivery.id {in_numbers:ids} AND delivery.state || '' = :before
       AND NOT (CAST(:spares_scheduled AS BIGINT) = 1 AND delivery.attempts = 0 AND coalesce(message.scheduled_at, 0) > CAST(:due_at AS BIGINT))
     ORDER BY delivery.id FOR UPDATE OF delivery
 )
@@ -205,7 +221,7 @@ RETURNING delivery.id, message_id, forward_path, chosen.account_id, chosen.mode;
 -- name: set_class
 -- Gives waiting deliveries another class.
 WITH chosen AS MATERIALIZED (
-    SELECT id FROM delivery WHERE id {in_numbers:ids} AND state IN ('queued', 'held') AND class <> :after ORDER BY id FOR UPDATE
+    SELECT id FROM delivery WHERE id {in_numbers:ids} AND state || '' IN ('queued', 'held') AND class <> :after ORDER BY id FOR UPDATE
 )
 UPDATE delivery SET class = :after FROM chosen WHERE delivery.id = chosen.id;
 
