@@ -165,7 +165,7 @@ class Domains(AuditedChanges[DomainStore]):
         async def attempt() -> SendingDomain:
             nonlocal before
             domain = await self._get(domain_id)
-            before = smart_host_lane(domain.settings.smarthost, domain.account_id)
+            before = await self._lane(domain)
             settings = change(domain.settings)
             if settings == domain.settings:
                 return domain
@@ -186,10 +186,15 @@ class Domains(AuditedChanges[DomainStore]):
 
         after = await reapply(attempt)
         # If the program is stopped between the two, the mail moves when its turn comes (`delivery.smarthosts`).
-        lane = smart_host_lane(after.settings.smarthost, after.account_id)
+        lane = await self._lane(after)
         if lane != before:
             await self._store.reroute(domain_id, lane or None)
         return after
+
+    async def _lane(self, domain: SendingDomain) -> str:
+        """The lane of the smart host of a domain, or of its account; empty if neither has one."""
+        account = await self._store.get_account(domain.account_id) if not domain.settings.smarthost else None
+        return smart_host_lane(domain.settings.smarthost or (account.settings.smarthost.url if account else ""), domain.account_id)
 
     def _records(self, domain: SendingDomain) -> tuple[DnsRecord, ...]:
         """The records to publish, those that stay with the results of the last check."""

@@ -138,9 +138,9 @@ class Assembler:
 
 
 def _lane(obeyed: Obeyed) -> str:
-    """The lane of the sending domain's own smart host; empty if it has none."""
+    """The lane of the smart host of the sending domain, or of its account; empty if neither has one."""
     domain = obeyed.domain
-    return smart_host_lane(domain.settings.smarthost, domain.account_id) if domain is not None and domain.settings.smarthost else ""
+    return smart_host_lane(domain.smarthost, domain.account_id) if domain is not None and domain.smarthost else ""
 
 
 def _wanted_reports(recipient: Recipient, message: Message, obeyed: Obeyed) -> Report:
