@@ -110,7 +110,7 @@ class Domains(AuditedChanges[DomainStore]):
         self._settings = settings
         self._selector = selector
         self._max_domains = max_domains
-        self.pools = tuple(pools)
+        self._pools = pools
 
     @override
     def by(self, author: By) -> Self:
@@ -155,6 +155,11 @@ class Domains(AuditedChanges[DomainStore]):
         if await self._store.find_domain(account_id, name) is not None:
             raise Conflict("the domain exists")
         raise LimitReached(limit, "domain", "remove one first")
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The names of the address pools that mail may leave from now."""
+        return tuple(self._pools)
 
     async def change(self, domain_id: DomainId, change: Change, *, is_operator: bool = False) -> SendingDomain:
         """Replace a domain's settings by the result of `change`, whose smart host may have its password. `is_operator`: private addresses may be

@@ -66,6 +66,8 @@ class Egress:
         polls = 0
         while True:
             await self._clock.sleep(POLL_INTERVAL)
+            if not self._pools:  # a reload may add some
+                continue
             polls += 1
             try:
                 await self._read()
