@@ -29,6 +29,10 @@ class Attempt:
         verdicts = self.verdicts
         return [each for each in self.claim.deliveries if (verdict := verdicts.get(each.forward_path)) is None or not verdict.is_final]
 
+    def delivered(self) -> int:
+        """The number of recipients that have it."""
+        return len([True for verdict in self.verdicts.values() if verdict.kind is Kind.DELIVERED])
+
     def deferrals(self) -> set[str]:
         """What servers said of us, of the session or of the message when they put it off, in their own words: what is said of a recipient counts for
         no rule, and neither does what strangers have chosen. Verdicts of our own have no reply.

@@ -5,7 +5,7 @@ after `deadline`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sendryd.delivery.dialoguenotes import SessionNotes
 from sendryd.runtime.clock import Clock
@@ -52,6 +52,13 @@ class Dialogue:
         self.machine.send(command)
         if self.notes is not None:
             self.notes.sent(command)
+
+    def send_together(self, commands: Sequence[Command]) -> None:
+        """Commands of a transaction, noted as one."""
+        for command in commands:
+            self.machine.send(command)
+        if self.notes is not None:
+            self.notes.sent_together(commands)
 
     def next_event(self) -> ReplyReceived | Closed | type[NEED_DATA]:
         """What has been read already."""

@@ -278,7 +278,7 @@ class Scheduler:
                 self._places.give_back(claim.message.id, is_cold=is_cold)
             state.recording += 1
             try:
-                self._start(self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts()))
+                self._start(self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts))
                 self._lanes.note_replies(state, claim.domain, attempt.deferrals())
                 self.board.note(state.key if state.key == ANY_DOMAIN else claim.domain, attempt)
                 self._start_others()
