@@ -74,9 +74,16 @@ class Dialogue:
         data = machine.data_to_send()
         if data:
             stream.write(data)
-        event = self.next_event()
-        if isinstance(event, ReplyReceived):
-            return event
+        event = machine.next_event()
+        if not isinstance(event, ReplyReceived):
+            event = await self._wait(event)
+        if self.notes is not None and self.notes.transcript is not None:
+            self.notes.transcript.heard(event.reply)
+        return event
+
+    async def _wait(self, event: Closed | type[NEED_DATA]) -> ReplyReceived:
+        """Reads until a reply is whole."""
+        machine, stream = self.machine, self.stream
         now = self._monotonic()
         deadline = min(now + self.timeouts[machine.awaiting], self.deadline)
         while True:
@@ -85,10 +92,10 @@ class Dialogue:
             if isinstance(event, Closed):
                 raise PeerClosed("the server closed the connection")
             self._take(await stream.read(deadline - now))
-            event = self.next_event()
-            if isinstance(event, ReplyReceived):
-                return event
-            now = self._monotonic()
+            found = machine.next_event()
+            if isinstance(found, ReplyReceived):
+                return found
+            event, now = found, self._monotonic()
 
     async def hear(self) -> ReplyReceived | None:
         """Takes what the server has said already; None if it is no whole reply."""

@@ -111,6 +111,8 @@ class Shaper:
 
     def _pace(self, site: str, now: float) -> _Pace | None:
         """None: no rate limits the site, which is the case of nearly all."""
+        if site == ANY_DOMAIN:
+            return None
         pace = self._paces.get(site)
         if pace is not None and now - pace.looked < LOOK_INTERVAL:
             return pace

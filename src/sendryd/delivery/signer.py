@@ -34,6 +34,7 @@ from sendryd.store.errors import RowUnreadable
 
 THREADS: Final = 2  # RSA gives up the interpreter lock; more than the usual two cores would only wait for one another
 CHECK_INTERVAL: Final = 0.25  # seconds between looks whether a domain or key has changed; a change is promised to be seen within one
+TIME_INTERVAL: Final = 1.0  # seconds for which the time of signatures stays the same: they have whole seconds
 MAX_KEYS: Final = 1000
 MAX_SIGNATURES: Final = 256  # of messages in flight to several domains
 MANY: Final = 5  # signatures asked for at once that are worth a process
@@ -97,6 +98,7 @@ class Signer:
         self._signatures: OrderedDict[SignedForm, bytes] = OrderedDict()
         self._version = -1
         self._checked = float("-inf")
+        self._seconds, self._timed = 0, float("-inf")  # of the last signature, and when it was read, in monotonic seconds
         self._numbers = itertools.count(1)
         self._link: SigningLink | None = None
         self._next_start = float("-inf")
@@ -184,7 +186,7 @@ class Signer:
         cached = self._signatures.get(form) if form is not None else None
         if cached is not None:
             return cached
-        now = int(self._clock.settled().timestamp())  # a time to come makes some receivers refuse the signature
+        now = self._time()
         self._under_way += 1
         try:
             signature = await self._compute(key, content, now)
@@ -195,6 +197,13 @@ class Signer:
             if len(self._signatures) > self._max_signatures:
                 self._signatures.popitem(last=False)
         return signature
+
+    def _time(self) -> int:
+        """Settled time in seconds, or that of less than a second ago: a time to come makes some receivers refuse the signature."""
+        now = self._clock.monotonic()
+        if now - self._timed >= TIME_INTERVAL:
+            self._seconds, self._timed = int(self._clock.settled().timestamp()), now
+        return self._seconds
 
     async def _compute(self, key: SigningKey, content: bytes, now: int) -> bytes:
         if len(content) <= LARGE:  # a larger one is not copied to another process
