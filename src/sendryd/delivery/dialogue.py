@@ -91,7 +91,10 @@ class Dialogue:
                 raise ReadTimedOut("the server's reply did not end in time")
             if isinstance(event, Closed):
                 raise PeerClosed("the server closed the connection")
-            self._take(await stream.read(deadline - now))
+            data = await stream.read(deadline - now)
+            if self.notes is not None:
+                self.notes.received(data)
+            machine.receive_data(data)
             found = machine.next_event()
             if isinstance(found, ReplyReceived):
                 return found
@@ -99,16 +102,14 @@ class Dialogue:
 
     async def hear(self) -> ReplyReceived | None:
         """Takes what the server has said already; None if it is no whole reply."""
-        self._take(await self.stream.read(self.timeouts[Step.DATA_BLOCK]))
+        data = await self.stream.read(self.timeouts[Step.DATA_BLOCK])
+        if self.notes is not None:
+            self.notes.received(data)
+        self.machine.receive_data(data)
         event = self.next_event()
         if isinstance(event, Closed):
             raise PeerClosed("the server closed while the content was being sent")
         return event if isinstance(event, ReplyReceived) else None
-
-    def _take(self, data: bytes) -> None:
-        if self.notes is not None:
-            self.notes.received(data)
-        self.machine.receive_data(data)
 
     def time_left(self, step: Step) -> float:
         """Seconds that the answer to a step may take. Raises `ReadTimedOut` if there are none left."""

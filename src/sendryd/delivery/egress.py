@@ -138,9 +138,10 @@ class Departure:
 
     def reachable(self, next_hop: NextHop) -> NextHop | Verdict:
         """The next hop with the addresses that one of the pool can dial; a verdict if mail of the pool cannot leave now."""
-        egress, words = self._egress, waiting_words(self._pool)
+        egress = self._egress
         if egress is None:
             return next_hop
+        words = waiting_words(self._pool)
         if not self._ranked:
             return waiting(f"{words} is not configured any more: add it to SENDRYD_EGRESS, or give the domain another pool")
         suspension = egress.suspension(EgressKind.POOL, self._pool)

@@ -36,7 +36,7 @@ def log_outcome(mail_log: MailLog, claim: Claim, delivery: ClaimedDelivery, verd
         "code": verdict.reply.code if verdict.reply is not None else None,
         "reply": outcome.reply[:MAX_REPLY],
         "enhanced": verdict.enhanced,
-        "category": verdict.category.value,
+        "category": str(verdict.category),
     }
     if relay is not None and relay.source:
         fields["source"] = relay.source

@@ -279,12 +279,14 @@ class Scheduler:
                 self._places.give_back(claim.message.id, is_cold=is_cold)
             state.recording += 1
             try:
-                self._start(self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts))
+                told = self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts)
+                self._start(told)
                 if said := attempt.deferrals():
                     self._lanes.note_replies(state, claim.domain, said)
                 self.board.note(state.key if state.key == ANY_DOMAIN else claim.domain, attempt)
                 self._start_others()
-                self._start(state)
+                if told is not state:
+                    self._start(state)
             except Exception:  # whatever that was, the outcome is recorded
                 log.exception("lane_failed", next_hop=state.key)
             try:

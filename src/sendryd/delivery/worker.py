@@ -235,7 +235,7 @@ class Worker:
 
     async def _visit_all(self, attempt: Attempt, targets: Sequence[Target], visit: Visitor, departure: Departure) -> Signal:
         """Visits the targets in order, as long as recipients are open."""
-        signals: set[Signal] = set()
+        signals: list[Signal] = []
         patience = self._settings.patience()
         for position, planned in enumerate(targets):
             if position and patience.is_spent:
@@ -246,7 +246,7 @@ class Worker:
                 break
             target = departure.leave(planned, len(deliveries))
             if target is not None:
-                signals.add(await visit(target, patience, deliveries))
+                signals.append(await visit(target, patience, deliveries))
         if not departure.is_open:
             attempt.judge_rest(departure.verdict())
         return Signal.GOOD if Signal.GOOD in signals else Signal.BAD if Signal.BAD in signals else Signal.NEUTRAL
