@@ -294,9 +294,9 @@ class Lanes:
             log.info("domain_set_apart", domain=domain, site=state.key)
         return target
 
-    def note_replies(self, state: LaneState, domain: str, replies: Iterable[str]) -> None:
+    def note_replies(self, state: LaneState, domain: str, replies: Collection[str]) -> None:
         """What servers said: the rules may suspend or limit the site for it."""
-        for effect in self._shaper.note_replies(state.key, domain, replies):
+        for effect in self._shaper.note_replies(state.key, domain, replies) if replies else ():
             if effect.suspends:
                 state.lane = self._suspend_by_replies(state.key, state.lane)
             elif effect.limits.connections is not None:  # after it the window grows from there

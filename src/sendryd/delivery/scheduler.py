@@ -197,8 +197,7 @@ class Scheduler:
         """
         if not state.number_waiting or state.is_looking_up:
             return
-        now, key = self._clock.monotonic(), state.key
-        lanes = self._lanes
+        now, key, lanes = self._clock.monotonic(), state.key, self._lanes
         if self._is_stopping or state.lane.is_suspended(now) or (lanes.paused and lanes.is_paused(key)):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
@@ -279,10 +278,8 @@ class Scheduler:
                 self._places.give_back(claim.message.id, is_cold=is_cold)
             state.recording += 1
             try:
-                told = self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts)
-                self._start(told)
-                if said := attempt.deferrals():
-                    self._lanes.note_replies(state, claim.domain, said)
+                self._start(told := self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts))
+                self._lanes.note_replies(state, claim.domain, attempt.deferrals())
                 self.board.note(state.key if state.key == ANY_DOMAIN else claim.domain, attempt)
                 self._start_others()
                 if told is not state:

@@ -83,8 +83,8 @@ Tags = Mapping[int, tuple[float, tuple[float, ...], float]]  # by account: start
 class FairQueue(Generic[Item]):
     """Items that wait, and the order in which they are taken: about a microsecond for each.
 
-    One that comes to an empty queue that owes nobody a turn, as nearly all do while a next hop keeps up, is kept beside the tallies until a second one
-    comes: there are no turns to take.
+    The only item of an empty queue that owes no account a turn stays beside the tallies until a second one comes. So does nearly every message while its
+    next hop keeps up.
     """
 
     __slots__ = ("_alone", "_heap", "_now", "_tallies", "waiting")
