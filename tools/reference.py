@@ -35,6 +35,8 @@ COMMANDS = (
     ("keys", "list"),
     ("keys", "revoke"),
     ("keys", "rotate"),
+    ("account", "show"),
+    ("account", "set"),
     ("domains", "add"),
     ("domains", "list"),
     ("domains", "show"),

@@ -75,3 +75,21 @@ def test_people_set_who_gets_alerts_about_what(owner: Browser, viewer: Browser) 
     assert owner.send("/health/alerts", {**fields, "scope": "x"}, page="/health").status == 404
     assert viewer.post("/health/alerts", {"token": viewer.get("/").token, **fields}).status == 403
     assert owner.send("/health/alerts", {"recipients": "both", "scope": "wrong", "url": ""}, page="/health").status == 303
+
+
+def test_the_account_has_a_smart_host_outside_the_network(owner: Browser, relay: RelayProcess) -> None:
+    try:
+        fields = {"smarthost": "smtp://user@relay.example.com:587", "smarthost_password": "s3cret-word"}
+        assert owner.send("/settings/smarthost", fields, page="/settings").status == 303
+        page = owner.get("/settings")
+        assert ("smtp://user@relay.example.com:587" in page, "s3cret-word" in page) == (True, False)
+        for url, words in (
+            ("smtp://10.0.0.1", "is a private or reserved address"),
+            ("smtp://relay.example.com:22", "the port is one of"),
+            ("http://relay.example.com", "write a smart host as"),
+        ):
+            refused = owner.send("/settings/smarthost", {"smarthost": url, "smarthost_password": ""}, page="/settings")
+            assert (refused.status, words in refused) == (422, True), url
+        assert relay.json("account", "show")["smarthost"] == "smtp://user@relay.example.com:587"
+    finally:
+        relay.run("account", "set", "smarthost=")

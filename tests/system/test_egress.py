@@ -1,5 +1,7 @@
 """The addresses that mail leaves from, with the real program: pools, a pool that is gone while mail waits, and restarts."""
 
+import json
+import signal
 from pathlib import Path
 
 from sendryd.testing.clients import RestClient
@@ -51,3 +53,35 @@ def test_mail_of_a_suspended_pool_waits_over_a_restart_and_goes_when_it_is_resum
         assert world.relay.json("queue", "resume", "--address", A)["count"] == 1
         world.relay.wait_for_status(email, {"delivered"}, key=world.live_key)
         assert world.wait_for_mail("waits").source == A
+
+
+def test_addresses_are_read_again_while_the_program_runs(tmp_path: Path) -> None:
+    config = tmp_path / "sendryd.toml"
+    config.write_text(f'egress = "default {A} a.example.com"\n', "utf-8")
+    with World(tmp_path / "world", env={"SENDRYD_CONFIG": str(config)}) as world:
+        rest = RestClient(world.relay, world.live_key)
+        mail = {"from": f"a@{SENDING_DOMAIN}", "to": ["ann@example.org"], "text": "t"}
+
+        def reload(text: str, event: str) -> None:
+            before = world.relay.log_path.read_text("utf-8").count(event)
+            config.write_text(text, "utf-8")
+            world.relay.process.send_signal(signal.SIGHUP)
+            world.wait_until(lambda: world.relay.log_path.read_text("utf-8").count(event) > before)
+
+        def sent_from(subject: str) -> str:
+            rest.post("/v1/emails", {**mail, "subject": subject})
+            return world.wait_for_mail(subject).source
+
+        assert sent_from("first") == A
+        domain = rest.get("/v1/domains")["data"][0]["id"]
+        assert rest.request("PATCH", f"/v1/domains/{domain}", {"pool": "bulk"}).status == 422
+        reload(f'egress = "default {B} b.example.com, bulk {A} a.example.com"\n', "egress_reloaded")
+        assert sent_from("second") == B
+        assert rest.request("PATCH", f"/v1/domains/{domain}", {"pool": "bulk"}).status == 200
+        world.wait_for_config_change()
+        assert sent_from("third") == A
+        reload('egress = "nonsense"\n', "settings_not_reloaded")
+        assert sent_from("fourth") == A
+        lines = [json.loads(line) for line in world.relay.log_path.read_text("utf-8").splitlines() if line.startswith("{")]
+        assert [each["pools"] for each in lines if each["event"] == "egress_reloaded"] == [["default", "bulk"]]
+        assert "settings_need_a_restart" not in world.relay.log_path.read_text("utf-8")

@@ -49,38 +49,56 @@ def check_settings(domain: SendingDomain, settings: DomainSettings, *, pools: Se
 
 
 def _smart_host(domain: SendingDomain, settings: DomainSettings, *, is_operator: bool) -> tuple[DomainSettings, str | None]:
-    """The settings with the smart host's URL as it may be shown, and the password. A URL without one keeps the password of the same smart host."""
+    """The settings with the smart host's URL as it may be shown, and the password. Raises `BadDomainSetting`."""
     present = domain.settings
     if settings.smarthost == present.smarthost:
         return settings, None
-    if len(settings.smarthost) > MAX_URL:
-        raise BadDomainSetting("smarthost", f"smarthost: the URL has more than {MAX_URL} characters")
     try:
-        smart_host = parse_smart_host(settings.smarthost)
+        checked = check_smart_host(
+            settings.smarthost, present.smarthost, is_operator=is_operator, may_be_private=present.smarthost_may_be_private
+        )
     except ValueError as error:
         raise BadDomainSetting("smarthost", f"smarthost: {error}") from None
+    return replace(settings, smarthost=checked.url, smarthost_may_be_private=checked.may_be_private), checked.password
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSmartHost:
+    """A smart host as it is stored."""
+
+    url: str  # without the password; empty: none
+    may_be_private: bool
+    password: str | None = field(repr=False)  # None: it stays as it is
+
+
+def check_smart_host(url: str, present: str, *, is_operator: bool, may_be_private: bool) -> CheckedSmartHost:
+    """A new smart host in place of the present one, which `may_be_private`. A URL without a password keeps the password of the same smart host. Raises
+    `ValueError`, whose message says what to change.
+    """
+    if len(url) > MAX_URL:
+        raise ValueError(f"the URL has more than {MAX_URL} characters")
+    smart_host = parse_smart_host(url)
     if smart_host is None:
-        return replace(settings, smarthost="", smarthost_may_be_private=False), ""
+        return CheckedSmartHost("", False, "")
     if not is_operator:
         _check_foreign(smart_host)
     shown = write_smart_host(smart_host)
     password = smart_host.credentials[1] if smart_host.credentials is not None else ""
-    keeps = shown == present.smarthost and not password
-    may_be_private = is_operator or (keeps and present.smarthost_may_be_private)
-    return replace(settings, smarthost=shown, smarthost_may_be_private=may_be_private), None if keeps else password
+    keeps = shown == present and not password
+    return CheckedSmartHost(shown, is_operator or (keeps and may_be_private), None if keeps else password)
 
 
 def _check_foreign(smart_host: SmartHost) -> None:
     """What somebody who is not the operator may name: mail ports, and no address inside (a name is looked at again before each connection)."""
     if not may_name_port(smart_host.port):
         ports = ", ".join(map(str, MAIL_PORTS))
-        raise BadDomainSetting("smarthost", f"smarthost: the port is one of {ports}; only an operator may set another one")
+        raise ValueError(f"the port is one of {ports}; only an operator may set another one")
     try:
         address = str(ip_address(smart_host.host))
     except ValueError:
         return
     if not is_public(address):
-        raise BadDomainSetting("smarthost", f"smarthost: {address} is a private or reserved address, which only an operator may set")
+        raise ValueError(f"{address} is a private or reserved address, which only an operator may set")
 
 
 def parse_name(text: str) -> str:

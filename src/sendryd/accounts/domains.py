@@ -110,7 +110,7 @@ class Domains(AuditedChanges[DomainStore]):
         self._settings = settings
         self._selector = selector
         self._max_domains = max_domains
-        self.pools = tuple(pools)
+        self._pools = pools
 
     @override
     def by(self, author: By) -> Self:
@@ -156,6 +156,11 @@ class Domains(AuditedChanges[DomainStore]):
             raise Conflict("the domain exists")
         raise LimitReached(limit, "domain", "remove one first")
 
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The names of the address pools that mail may leave from now."""
+        return tuple(self._pools)
+
     async def change(self, domain_id: DomainId, change: Change, *, is_operator: bool = False) -> SendingDomain:
         """Replace a domain's settings by the result of `change`, whose smart host may have its password. `is_operator`: private addresses may be
         named. Raises `NotFound`, and `BadDomainSetting` for a setting the domain cannot have.
@@ -165,7 +170,7 @@ class Domains(AuditedChanges[DomainStore]):
         async def attempt() -> SendingDomain:
             nonlocal before
             domain = await self._get(domain_id)
-            before = smart_host_lane(domain.settings.smarthost, domain.account_id)
+            before = await self._lane(domain)
             settings = change(domain.settings)
             if settings == domain.settings:
                 return domain
@@ -186,10 +191,15 @@ class Domains(AuditedChanges[DomainStore]):
 
         after = await reapply(attempt)
         # If the program is stopped between the two, the mail moves when its turn comes (`delivery.smarthosts`).
-        lane = smart_host_lane(after.settings.smarthost, after.account_id)
+        lane = await self._lane(after)
         if lane != before:
             await self._store.reroute(domain_id, lane or None)
         return after
+
+    async def _lane(self, domain: SendingDomain) -> str:
+        """The lane of the smart host of a domain, or of its account; empty if neither has one."""
+        account = await self._store.get_account(domain.account_id) if not domain.settings.smarthost else None
+        return smart_host_lane(domain.settings.smarthost or (account.settings.smarthost.url if account else ""), domain.account_id)
 
     def _records(self, domain: SendingDomain) -> tuple[DnsRecord, ...]:
         """The records to publish, those that stay with the results of the last check."""

@@ -143,6 +143,8 @@ def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
         paused_site=pause.domain if pause and pause.domain not in {delivery.domain, ANY_DOMAIN} else "",
         is_all_paused=pause is not None and pause.domain == ANY_DOMAIN,
         host=known.servers[0].host if known and known.sending and known.servers else "",
+        suspended_until=known.suspended_until if known else None,
+        smart_host=lane_of(delivery.domain).partition("~")[0] or (known.servers[0].host if known and known.next_hop == ANY_DOMAIN else ""),
         rule=known.rule if known else "",
         rule_until=known.rule_until if known else None,
         rule_reply=known.rule_reply if known else "",

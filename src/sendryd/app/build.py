@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sendryd.accounts.templates import Templates
     from sendryd.accounts.webhooks import Webhooks
     from sendryd.delivery.denials import Denials
+    from sendryd.policy.egress import PoolsInForce
     from sendryd.policy.inboundrecords import InboundSettings
     from sendryd.runtime.fence import Fences
     from sendryd.runtime.maillog import MailLog
@@ -61,6 +62,13 @@ class Basics:
     rand: SystemRand
     ids: IdSource
     name_server: tuple[str, int] | None  # its IP address and port; None for the system's
+
+    @cached_property
+    def pools(self) -> "PoolsInForce":
+        """The addresses that mail leaves from, as they are now: `SIGHUP` reads them again."""
+        from sendryd.policy.egress import PoolsInForce
+
+        return PoolsInForce(self.settings.egress)
 
     @cached_property
     def denials(self) -> "Denials":
@@ -150,7 +158,7 @@ class Basics:
             ids=self.ids,
             max_domains=settings.max_domains,
             servers=self.zone_servers,
-            pools=settings.egress,
+            pools=self.pools,
             inbound=self._inbound_settings if settings.inbound_listen else None,
         )
 

@@ -60,7 +60,7 @@ def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, faul
         bounce_domain=settings.bounce_domain,
         is_inbound_open=bool(settings.inbound_listen),
         spf_include=settings.spf_include,
-        pools=settings.egress,
+        pools=basics.pools if basics is not None else settings.egress,
     )
     if basics is None:
         clock = SystemClock()

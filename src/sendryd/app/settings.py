@@ -195,7 +195,7 @@ class Settings(BaseModel):
         "",
         description="Addresses that mail leaves from, in pools: `POOL ADDRESS NAME [weight=N] [warmup_from=DATE]` for each, comma-separated. NAME is"
         " what EHLO says. A domain may name its pool; mail of the others leaves from the pool `default`. Empty, or without `default`: the system"
-        " chooses the address.",
+        " chooses the address. Read again on SIGHUP, where it is in the configuration file.",
     )
     shaping_file: Annotated[Path | None, _text(_or_none(_path))] = _setting(
         "",

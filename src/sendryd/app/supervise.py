@@ -50,7 +50,9 @@ CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's
 CLOCK_INTERVAL: Final = 300.0  # seconds between notes of the settled time: a fraction of `settledtime.MAX_DOWNTIME`
 LINK_KEY_NAME: Final = "links"  # the name under which the store keeps what the links in mail are signed with
 LINK_KEY_LENGTH: Final = 43  # letters and digits: 256 bits
-AT_RUN_TIME: Final = frozenset({"log_format", "log_level"})  # settings that SIGHUP changes; of the certificate, the files' content
+AT_RUN_TIME: Final = frozenset(
+    {"log_format", "log_level", "egress"}
+)  # settings that SIGHUP changes; of the certificate, the files' content
 EXPIRY_NOTICE: Final = timedelta(days=14)  # automatic renewal happens well before; later means that it does not work
 PUBLIC_URL_ADVICE: Final = (
     "links in mail would be read and changed on the way, and mail programs offer one-click unsubscribing over HTTPS alone:"
@@ -312,6 +314,8 @@ class Process:
             return
         self._basics.mail_log.send_to(configure_logs(settings))
         self._directory.invalidate()
+        if self._basics.pools.use(settings.egress):
+            log.info("egress_reloaded", pools=list(settings.egress))
         running = self._basics.settings
         waiting = [name for name in Settings.model_fields if getattr(settings, name) != getattr(running, name) and name not in AT_RUN_TIME]
         log.info("reloaded")

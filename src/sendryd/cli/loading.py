@@ -15,6 +15,7 @@ NAMES: Final = (
     "check",
     "keys",
     "domains",
+    "account",
     "suppressions",
     "queue",
     "reports",

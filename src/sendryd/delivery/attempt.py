@@ -29,11 +29,19 @@ class Attempt:
         verdicts = self.verdicts
         return [each for each in self.claim.deliveries if (verdict := verdicts.get(each.forward_path)) is None or not verdict.is_final]
 
+    def delivered(self) -> int:
+        """The number of recipients that have it."""
+        return len([True for verdict in self.verdicts.values() if verdict.kind is Kind.DELIVERED])
+
     def deferrals(self) -> set[str]:
         """What servers said of us, of the session or of the message when they put it off, in their own words: what is said of a recipient counts for
         no rule, and neither does what strangers have chosen. Verdicts of our own have no reply.
         """
-        said = {str(each.reply) for each in self.verdicts.values() if each.reply is not None and _is_of_us(each)}
+        said = {
+            str(each.reply)
+            for each in self.verdicts.values()
+            if each.reply is not None and each.kind is Kind.DEFERRED and each.scope is not Scope.RECIPIENT
+        }
         if not said:
             return said
         recipients = [each.forward_path for each in self.claim.deliveries]
@@ -58,7 +66,3 @@ class Attempt:
         """Takes recipients out that are done with without an attempt."""
         left_out = {each.id for each in deliveries}
         self.claim = replace(self.claim, deliveries=tuple(each for each in self.claim.deliveries if each.id not in left_out))
-
-
-def _is_of_us(verdict: Verdict) -> bool:
-    return verdict.kind is Kind.DEFERRED and verdict.scope is not Scope.RECIPIENT

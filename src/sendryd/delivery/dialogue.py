@@ -5,7 +5,7 @@ after `deadline`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sendryd.delivery.dialoguenotes import SessionNotes
 from sendryd.runtime.clock import Clock
@@ -53,6 +53,13 @@ class Dialogue:
         if self.notes is not None:
             self.notes.sent(command)
 
+    def send_together(self, commands: Sequence[Command]) -> None:
+        """Commands of a transaction, noted as one."""
+        for command in commands:
+            self.machine.send(command)
+        if self.notes is not None:
+            self.notes.sent_together(commands)
+
     def next_event(self) -> ReplyReceived | Closed | type[NEED_DATA]:
         """What has been read already."""
         event = self.machine.next_event()
@@ -67,9 +74,16 @@ class Dialogue:
         data = machine.data_to_send()
         if data:
             stream.write(data)
-        event = self.next_event()
-        if isinstance(event, ReplyReceived):
-            return event
+        event = machine.next_event()
+        if not isinstance(event, ReplyReceived):
+            event = await self._wait(event)
+        if self.notes is not None and self.notes.transcript is not None:
+            self.notes.transcript.heard(event.reply)
+        return event
+
+    async def _wait(self, event: Closed | type[NEED_DATA]) -> ReplyReceived:
+        """Reads until a reply is whole."""
+        machine, stream = self.machine, self.stream
         now = self._monotonic()
         deadline = min(now + self.timeouts[machine.awaiting], self.deadline)
         while True:
@@ -77,24 +91,25 @@ class Dialogue:
                 raise ReadTimedOut("the server's reply did not end in time")
             if isinstance(event, Closed):
                 raise PeerClosed("the server closed the connection")
-            self._take(await stream.read(deadline - now))
-            event = self.next_event()
-            if isinstance(event, ReplyReceived):
-                return event
-            now = self._monotonic()
+            data = await stream.read(deadline - now)
+            if self.notes is not None:
+                self.notes.received(data)
+            machine.receive_data(data)
+            found = machine.next_event()
+            if isinstance(found, ReplyReceived):
+                return found
+            event, now = found, self._monotonic()
 
     async def hear(self) -> ReplyReceived | None:
         """Takes what the server has said already; None if it is no whole reply."""
-        self._take(await self.stream.read(self.timeouts[Step.DATA_BLOCK]))
+        data = await self.stream.read(self.timeouts[Step.DATA_BLOCK])
+        if self.notes is not None:
+            self.notes.received(data)
+        self.machine.receive_data(data)
         event = self.next_event()
         if isinstance(event, Closed):
             raise PeerClosed("the server closed while the content was being sent")
         return event if isinstance(event, ReplyReceived) else None
-
-    def _take(self, data: bytes) -> None:
-        if self.notes is not None:
-            self.notes.received(data)
-        self.machine.receive_data(data)
 
     def time_left(self, step: Step) -> float:
         """Seconds that the answer to a step may take. Raises `ReadTimedOut` if there are none left."""

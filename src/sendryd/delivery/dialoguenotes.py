@@ -5,7 +5,7 @@ Limits: `MAX_HEARD` octets of replies of a session. Of AUTH the mechanism alone 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -50,6 +50,15 @@ class SessionNotes:
             self._challenge = b"" if is_login else None
         if self.transcript is not None:
             self.transcript.sent(command)
+
+    def sent_together(self, commands: Sequence[Command]) -> None:
+        """Commands of ours that go out in one write, none of them AUTH."""
+        if not self._is_over:
+            self._note(Speaker.US, b"".join([command.line for command in commands]))
+            self._challenge = None
+        if self.transcript is not None:
+            for command in commands:
+                self.transcript.sent(command)
 
     def received(self, data: bytes) -> None:
         """What came, in whatever pieces."""

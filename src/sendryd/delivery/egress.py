@@ -66,6 +66,8 @@ class Egress:
         polls = 0
         while True:
             await self._clock.sleep(POLL_INTERVAL)
+            if not self._pools:  # a reload may add some
+                continue
             polls += 1
             try:
                 await self._read()
@@ -136,9 +138,10 @@ class Departure:
 
     def reachable(self, next_hop: NextHop) -> NextHop | Verdict:
         """The next hop with the addresses that one of the pool can dial; a verdict if mail of the pool cannot leave now."""
-        egress, words = self._egress, waiting_words(self._pool)
+        egress = self._egress
         if egress is None:
             return next_hop
+        words = waiting_words(self._pool)
         if not self._ranked:
             return waiting(f"{words} is not configured any more: add it to SENDRYD_EGRESS, or give the domain another pool")
         suspension = egress.suspension(EgressKind.POOL, self._pool)

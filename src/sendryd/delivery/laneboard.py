@@ -85,7 +85,7 @@ class LaneBoard:
         """An attempt has ended."""
         known = self._open(key)
         known.attempt = attempt
-        delivered = sum(verdict.kind is Kind.DELIVERED for verdict in attempt.verdicts.values())
+        delivered = attempt.delivered()
         if delivered:
             known.turn(self._clock.monotonic())
             known.delivered += delivered

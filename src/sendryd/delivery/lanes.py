@@ -99,12 +99,12 @@ class Lanes:
         """Sessions that the lane may have at once: what it has earned, or the fewer that the rules or a person allow. A limit of a person for
         one domain limits its site. `of` is a domain of the lane that has no mail in it now.
         """
-        limits = [state.lane.limit]
-        if (ruled := self._shaper.limits(state.key).connections) is not None:
-            limits.append(ruled)
-        if (allowed := self.cap(state, of=of)) is not None:
-            limits.append(allowed)
-        return min(limits)
+        limit = state.lane.limit
+        ruled = self._shaper.limits(state.key).connections
+        if ruled is not None:
+            limit = min(limit, ruled)
+        allowed = self.cap(state, of=of) if self.caps else None
+        return limit if allowed is None else min(limit, allowed)
 
     def cap(self, state: LaneState, *, of: str = "") -> int | None:
         """Sessions that a person allows; None: any number. `of` as for `limit`."""
@@ -265,16 +265,19 @@ class Lanes:
         """The next hop has no recent success. The smart host of all mail is the operator's own choice, and there is no other."""
         return key != ANY_DOMAIN and self._places.is_cold(key, now)
 
-    def note(self, state: LaneState, signal: Signal, domain: str = "", hosts: Collection[str] = ()) -> LaneState:
-        """What an attempt for a domain tells of the next hop: `hosts` spoke to us, or failed. Returns the lane of which it tells."""
+    def note(self, state: LaneState, signal: Signal, domain: str = "", hosts_of: Callable[[], Collection[str]] = tuple) -> LaneState:
+        """What an attempt for a domain tells of the next hop. `hosts_of` gives the hosts that spoke to us, or failed; it is asked for a provider's alone.
+        Returns the lane of which it tells.
+        """
         now = self._clock.monotonic()
         if signal is Signal.GOOD:
             state.lane = note_success(state.lane)
             self._places.note_success(state.key, now)
             if self._sites.is_provider(state.key):
-                self._good_hosts.note_success(state.key, hosts, now)
+                self._good_hosts.note_success(state.key, hosts_of(), now)
         elif signal is Signal.BAD:
-            if self._sites.is_provider(state.key) and hosts and not self._good_hosts.speak_for(state.key, hosts, now):
+            hosts = hosts_of() if self._sites.is_provider(state.key) else ()
+            if hosts and not self._good_hosts.speak_for(state.key, hosts, now):
                 state = self._set_apart(state, domain, now)
             if not state.lane.is_suspended(now):  # by another attempt of the same moment
                 self._suspend(state, note_failure(state.lane, now=now, delays=self._delays), now)
@@ -291,9 +294,9 @@ class Lanes:
             log.info("domain_set_apart", domain=domain, site=state.key)
         return target
 
-    def note_replies(self, state: LaneState, domain: str, replies: Iterable[str]) -> None:
+    def note_replies(self, state: LaneState, domain: str, replies: Collection[str]) -> None:
         """What servers said: the rules may suspend or limit the site for it."""
-        for effect in self._shaper.note_replies(state.key, domain, replies):
+        for effect in self._shaper.note_replies(state.key, domain, replies) if replies else ():
             if effect.suspends:
                 state.lane = self._suspend_by_replies(state.key, state.lane)
             elif effect.limits.connections is not None:  # after it the window grows from there

@@ -38,7 +38,7 @@ class LaneState:
     @property
     def load(self) -> int:
         """Claims that the lane has or is to get, without those that wait beside it: slow look-ups of some domains are nothing to the others."""
-        return self.busy + self.recording + self.reserved + self.number_waiting
+        return self.busy + self.recording + self.reserved + len(self.ready) + self.waiting.waiting
 
     @property
     def number_waiting(self) -> int:

@@ -90,7 +90,7 @@ def is_throttled(verdict: Verdict) -> bool:
 def _metadata(delivery: ClaimedDelivery, verdict: Verdict, reply: str) -> dict[str, object]:
     """What every event of an attempt has."""
     metadata: dict[str, object] = {"waits": True} if verdict.waits else {"attempt": delivery.attempts + 1}
-    metadata["category"] = verdict.category.value
+    metadata["category"] = str(verdict.category)
     relay = verdict.relay
     if relay is not None:
         metadata |= {"host": relay.host, "address": relay.address, "tls": relay.tls or None, "duration_ms": relay.duration_ms}
@@ -101,7 +101,7 @@ def _metadata(delivery: ClaimedDelivery, verdict: Verdict, reply: str) -> dict[s
     if verdict.reply is not None:
         metadata |= {"code": verdict.reply.code, "reply": reply}
     metadata |= {"enhanced_code": verdict.enhanced, "reason": verdict.sentence}
-    metadata["tls_security"] = (verdict.unmet or (relay.security if relay is not None else TlsSecurity.NONE)).value
+    metadata["tls_security"] = str(verdict.unmet or (relay.security if relay is not None else TlsSecurity.NONE))
     if verdict.unmet is not None:
         metadata["policy_unmet"] = True
     if delivery.is_in_doubt:

@@ -7,7 +7,7 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DELIVERY_PREFIX, format_id
 from sendryd.model.moment import timestamp
 from sendryd.policy.replies.verdict import Verdict
-from sendryd.runtime.maillog import MAX_REPLY, MailLog, reply_fields
+from sendryd.runtime.maillog import MAX_REPLY, MailLog
 from sendryd.store.base import Claim, ClaimedDelivery, Outcome
 
 _WORDS: Final = {
@@ -33,15 +33,13 @@ def log_outcome(mail_log: MailLog, claim: Claim, delivery: ClaimedDelivery, verd
         "attempt": delivery.attempts + 1,
         "delay": round(delay, 3),
         "delays": [round(part, 3) for part in parts],
+        "code": verdict.reply.code if verdict.reply is not None else None,
+        "reply": outcome.reply[:MAX_REPLY],
+        "enhanced": verdict.enhanced,
+        "category": str(verdict.category),
     }
-    if verdict.reply is not None:
-        fields |= reply_fields(verdict.reply)
-    else:
-        fields |= {"code": None, "reply": verdict.sentence[:MAX_REPLY]}
     if relay is not None and relay.source:
         fields["source"] = relay.source
-    fields["enhanced"] = verdict.enhanced
-    fields["category"] = verdict.category.value
     if outcome.due_at is not None:
         fields["next_attempt_at"] = timestamp(outcome.due_at)
     mail_log.outcome(word, claim.message, delivery.forward_path, fields)

@@ -35,6 +35,7 @@ class Places:
         self._lines: OrderedDict[tuple[bool, bool], Line] = OrderedDict(
             ((is_cold, is_idle), Line()) for is_idle in (True, False) for is_cold in (False, True)
         )
+        self._has_line = False  # a lane may wait in a line
         self._of_message: dict[MessageId, int] = {}  # cold places by message
         self._behind: dict[MessageId, OrderedDict[str, Turn]] = {}  # lanes whose next message has all the cold places it may have
 
@@ -81,6 +82,7 @@ class Places:
 
     def wait(self, key: str, *, is_cold: bool, is_idle: bool, turn: Turn = EVERYBODY) -> None:
         """Puts a lane at the end of its line, unless it is in it. `turn`: whose mail is next in it."""
+        self._has_line = True
         for which, line in self._lines.items():
             if which == (is_cold, is_idle):
                 line.put(key, turn)
@@ -107,13 +109,14 @@ class Places:
 
     def next_lane(self) -> str | None:
         """Takes the lane whose turn it is out of its line; None: none waits, or there is no place for it."""
-        if not any(self._lines.values()):  # as nearly always
+        if not self._has_line:  # as nearly always, and asked twice for each attempt
             return None
         for which, line in self._lines.items():
             is_cold, is_idle = which
             if line and self._has_room(is_cold=is_cold, is_idle=is_idle):
                 self._lines.move_to_end(which)
                 return line.take()
+        self._has_line = any(self._lines.values())
         return None
 
     def _has_room(self, *, is_cold: bool, is_idle: bool) -> bool:

@@ -25,6 +25,8 @@ class Turn:
 
     def addresses(self, addresses: Sequence[str]) -> list[str]:
         """Those of one host that this attempt tries, both families early."""
+        if len(addresses) == 1:
+            return list(addresses)
         return take_turn(mix_families(addresses, self.seed), MAX_ADDRESSES, self.number)
 
 

@@ -184,7 +184,8 @@ class ConnectionPool(Generic[C]):
     def take(self, key: Hashable) -> C | None:
         """An idle connection to this key; None if there is none and a new one has to be made."""
         connection, closing = self._idle.take(key, self._clock.monotonic())
-        self._close_later(closing)
+        if closing:
+            self._close_later(closing)
         if connection is None:
             self._missed += 1
         else:
@@ -202,7 +203,8 @@ class ConnectionPool(Generic[C]):
             self._close_later([connection])
             return
         opened_at = self._opened.setdefault(connection, now)
-        self._close_later(self._idle.put(key, connection, opened_at=opened_at, now=now))
+        if closing := self._idle.put(key, connection, opened_at=opened_at, now=now):
+            self._close_later(closing)
 
     async def run(self) -> None:
         """Closes what has to be closed, until cancelled."""

@@ -108,8 +108,8 @@ class Recorder:
         dialogue = attempt.notes.end()
         if dialogue is None:
             return NO_TRIES
-        is_delivered = all(verdict.kind is Kind.DELIVERED for verdict in attempt.verdicts.values())
-        hosts = tuple(dict.fromkeys(session.host for session in dialogue.sessions))
+        is_delivered = attempt.delivered() == len(attempt.verdicts)
+        hosts = tuple(dict.fromkeys([session.host for session in dialogue.sessions]))
         return Tries(hosts, self._dialogues.add_dialogue(dialogue, is_delivered=is_delivered))
 
     async def _record(self, claim: Claim, verdicts: Mapping[str, Verdict], tries: Tries = NO_TRIES) -> None:

@@ -200,21 +200,21 @@ class Scheduler:
         """
         if not state.number_waiting or state.is_looking_up:
             return
-        now, key = self._clock.monotonic(), state.key
+        now, key, lanes = self._clock.monotonic(), state.key, self._lanes
         if self._shares.is_foreign(state):
-            self._spawn(self._shares.hand_over(state, [self._lanes.dequeue(state) for _ in range(state.number_waiting)]))
+            self._spawn(self._shares.hand_over(state, [lanes.dequeue(state) for _ in range(state.number_waiting)]))
             return
-        if self._is_stopping or state.lane.is_suspended(now) or self._lanes.is_paused(key):
+        if self._is_stopping or state.lane.is_suspended(now) or (lanes.paused and lanes.is_paused(key)):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
-        is_cold, lane_limit = self._lanes.is_cold(key, now), self._shares.limit(state)
+        is_cold, lane_limit = lanes.is_cold(key, now), self._shares.limit(state)
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit
         while state.number_waiting and state.busy < limit and state.busy + state.recording < unrecorded:
             claim = state.peek()
-            if self._lanes.is_paused(claim.domain):  # it waited for a look-up while a person paused its domain
+            if lanes.paused and lanes.is_paused(claim.domain):  # it waited for a look-up while a person paused its domain
                 self._spawn(self._release_paused())
                 return
             next_hop = self._destinations.known(claim.domain)
@@ -236,9 +236,9 @@ class Scheduler:
             if not self._places.take(key, claim.message.id, is_cold=is_cold, is_idle=not state.busy, turn=turn):
                 return
             most -= 1
-            claim, held = self._lanes.dequeue(state)
+            claim, held = lanes.dequeue(state)
             self._shaper.take(key, now)
-            self._lanes.begin(state, claim, now)
+            lanes.begin(state, claim, now)
             self._spawn(self._attempt(state, claim, held, next_hop, is_cold=is_cold))
 
     def _start_others(self) -> None:
@@ -284,11 +284,12 @@ class Scheduler:
                 self._places.give_back(claim.message.id, is_cold=is_cold)
             state.recording += 1
             try:
-                self._start(self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts()))
+                self._start(told := self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts))
                 self._lanes.note_replies(state, claim.domain, attempt.deferrals())
                 self.board.note(state.key if state.key == ANY_DOMAIN else claim.domain, attempt)
                 self._start_others()
-                self._start(state)
+                if told is not state:
+                    self._start(state)
             except Exception:  # whatever that was, the outcome is recorded
                 log.exception("lane_failed", next_hop=state.key)
             try:

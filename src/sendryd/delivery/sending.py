@@ -25,9 +25,10 @@ class OutboundContent:
     __slots__ = ("_parts", "_stuffed", "size")
 
     def __init__(self, parts: Sequence[bytes]) -> None:
-        if not all(part.endswith(b"\r\n") for part in parts[:-1] if part):
-            raise ValueError("every part of a content but the last must end with CR LF")
-        self._parts = tuple(part for part in parts if part)
+        for part in parts[:-1]:
+            if part and not part.endswith(b"\r\n"):
+                raise ValueError("every part of a content but the last must end with CR LF")
+        self._parts = tuple(filter(None, parts))
         self.size = sum(map(len, self._parts))  # octets, without stuffed dots
         self._stuffed: tuple[bytes, ...] | None = None
 
@@ -43,8 +44,8 @@ class OutboundContent:
     def stuffed(self) -> tuple[bytes, ...]:
         """The pieces with their dots stuffed; small ones in one piece."""
         if self._stuffed is None:
-            stuffed = tuple(dot_stuff(part) for part in self._parts)
-            self._stuffed = stuffed if self.size > SLICE else (b"".join(stuffed),)
+            stuffed = map(dot_stuff, self._parts)
+            self._stuffed = tuple(stuffed) if self.size > SLICE else (b"".join(stuffed),)
         return self._stuffed
 
     async def slices(self) -> AsyncIterator[bytes]:
@@ -83,8 +84,8 @@ NOTHING: Final = OutboundContent(())  # sent where 354 came although no recipien
 async def carry(dialogue: Dialogue, transaction: Transaction, content: OutboundContent | StreamedContent) -> None:
     """Carries one transaction to its end. Raises what `Dialogue.receive` does."""
     while not transaction.is_done:
-        for command in transaction.commands():
-            dialogue.send(command)
+        if commands := transaction.commands():
+            dialogue.send_together(commands)
         if transaction.is_text_due:
             transaction.is_text_due = False
             event = await _send_content(dialogue, content if transaction.wants_content else NOTHING)

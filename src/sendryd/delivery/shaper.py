@@ -16,7 +16,7 @@ from sendryd.delivery.sites import Sites
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.shaping.effects import Effect, Matches, make_effect
 from sendryd.policy.shaping.gcra import Gate
-from sendryd.policy.shaping.limits import Limits, Rate
+from sendryd.policy.shaping.limits import NO_LIMITS, Limits, Rate
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 
@@ -64,6 +64,8 @@ class Shaper:
 
     def limits(self, site: str) -> Limits:
         """The limits of a site now."""
+        if site == ANY_DOMAIN:
+            return NO_LIMITS
         usual = self.sites.limits(site)
         effects = self._effects.get(site)
         if not effects:
@@ -111,6 +113,8 @@ class Shaper:
 
     def _pace(self, site: str, now: float) -> _Pace | None:
         """None: no rate limits the site, which is the case of nearly all."""
+        if site == ANY_DOMAIN:
+            return None
         pace = self._paces.get(site)
         if pace is not None and now - pace.looked < LOOK_INTERVAL:
             return pace

@@ -34,6 +34,7 @@ from sendryd.store.errors import RowUnreadable
 
 THREADS: Final = 2  # RSA gives up the interpreter lock; more than the usual two cores would only wait for one another
 CHECK_INTERVAL: Final = 0.25  # seconds between looks whether a domain or key has changed; a change is promised to be seen within one
+TIME_INTERVAL: Final = 1.0  # seconds for which the time of signatures stays the same: they have whole seconds
 MAX_KEYS: Final = 1000
 MAX_SIGNATURES: Final = 256  # of messages in flight to several domains
 MANY: Final = 5  # signatures asked for at once that are worth a process
@@ -67,7 +68,7 @@ class SigningKey:
     pem: bytes = field(repr=False)
     tls_policy: TlsPolicy
     return_path: str  # the domain of its own return paths, once its records are found; empty: none
-    smart_host: SmartHost | None  # its own
+    smart_host: SmartHost | None  # its own, or its account's
     lane: str  # of its smart host; empty: it has none
     pool: str  # the address pool that the domain names; empty: none
     number: int  # no two alike, so that a process that knows a key by it never signs with an older one
@@ -97,6 +98,7 @@ class Signer:
         self._signatures: OrderedDict[SignedForm, bytes] = OrderedDict()
         self._version = -1
         self._checked = float("-inf")
+        self._seconds, self._timed = 0, float("-inf")  # of the last signature, and when it was read, in monotonic seconds
         self._numbers = itertools.count(1)
         self._link: SigningLink | None = None
         self._next_start = float("-inf")
@@ -142,6 +144,7 @@ class Signer:
         if domain is None or pem is None:
             raise SigningKeyMissing("its sending domain was removed")
         key = load_private_key(pem)
+        smart_host, url = await self._smart_host(domain)
         return SigningKey(
             domain=domain.name,
             selector=domain.selector,
@@ -149,20 +152,28 @@ class Signer:
             pem=pem,
             tls_policy=domain.settings.tls_policy,
             return_path=own_return_path(domain),
-            smart_host=await self._smart_host(domain),
-            lane=smart_host_lane(domain.settings.smarthost, domain.account_id),
+            smart_host=smart_host,
+            lane=smart_host_lane(url, domain.account_id),
             pool=domain.settings.pool,
             number=next(self._numbers),
         )
 
-    async def _smart_host(self, domain: SendingDomain) -> SmartHost | None:
-        """Its own smart host, with the password. Raises `ValueError` if it cannot be read."""
-        found = parse_smart_host(domain.settings.smarthost)
+    async def _smart_host(self, domain: SendingDomain) -> tuple[SmartHost | None, str]:
+        """The domain's own smart host, else its account's, with the password; and its URL without it. Raises `ValueError` if it cannot be read."""
+        url, may_be_private = domain.settings.smarthost, domain.settings.smarthost_may_be_private
+        if url:
+            password = await self._store.read_smarthost_password(domain.id)
+        else:
+            account = await self._store.get_account(domain.account_id)
+            if account is None or not account.settings.smarthost.url:
+                return None, ""
+            named = account.settings.smarthost
+            url, password, may_be_private = named.url, named.password, named.may_be_private
+        found = parse_smart_host(url)
         if found is None:
-            return None
-        password = await self._store.read_smarthost_password(domain.id)
+            return None, ""
         credentials = (found.credentials[0], password) if found.credentials is not None else None
-        return replace(found, credentials=credentials, may_be_private=domain.settings.smarthost_may_be_private)
+        return replace(found, credentials=credentials, may_be_private=may_be_private), url
 
     def find(self, form: SignedForm) -> bytes | None:
         """The DKIM-Signature field of a content that was signed a while ago, if it is still known."""
@@ -175,7 +186,7 @@ class Signer:
         cached = self._signatures.get(form) if form is not None else None
         if cached is not None:
             return cached
-        now = int(self._clock.settled().timestamp())  # a time to come makes some receivers refuse the signature
+        now = self._time()
         self._under_way += 1
         try:
             signature = await self._compute(key, content, now)
@@ -186,6 +197,13 @@ class Signer:
             if len(self._signatures) > self._max_signatures:
                 self._signatures.popitem(last=False)
         return signature
+
+    def _time(self) -> int:
+        """Settled time in seconds, or that of less than a second ago: a time to come makes some receivers refuse the signature."""
+        now = self._clock.monotonic()
+        if now - self._timed >= TIME_INTERVAL:
+            self._seconds, self._timed = int(self._clock.settled().timestamp()), now
+        return self._seconds
 
     async def _compute(self, key: SigningKey, content: bytes, now: int) -> bytes:
         if len(content) <= LARGE:  # a larger one is not copied to another process

@@ -1,4 +1,4 @@
-"""Sending domains with a smart host of their own: the next hop of their mail.
+"""Sending domains with a smart host of their own, or of their account: the next hop of their mail.
 
 A delivery of such a domain has the smart host's lane in place of its recipient's domain (`policy.smarthost`), since the door stored it or the setting
 changed. One that is in another lane than the setting says, for it was accepted in the moment of the change, is moved here and taken up again. The setting

@@ -14,7 +14,7 @@ class Target:
     host: str  # lower case
     address: str  # an IP address
     port: int
-    tls: TlsRequirement
+    tls: TlsRequirement = field(hash=False)  # an address has few of them, which equality tells apart
     credentials: tuple[str, str] | None = field(default=None, repr=False)  # user name and password for a smart host
     source: Source | None = None  # the address of ours that dials it; None: the system chooses
 

@@ -122,13 +122,14 @@ class Visit:
             return
         if not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
             refused = [each for each in group if not (self._sender.reverse_path(each.id) + each.forward_path).isascii()]
-            self._bounce(refused, "5.6.7", NO_SMTPUTF8)
-            group = [each for each in group if each not in refused] if refused else group
+            if refused:
+                self._bounce(refused, "5.6.7", NO_SMTPUTF8)
+                group = [each for each in group if each not in refused]
             if not group:
                 return
         envelope = OutboundEnvelope(
             reverse_path=self._sender.reverse_path(group[0].id),
-            forward_paths=tuple(each.forward_path for each in group),
+            forward_paths=tuple([each.forward_path for each in group]),
             size=form.content.size,
             needs_smtputf8=form.needs_smtputf8,
             is_8bit=form.is_8bit,
@@ -142,7 +143,7 @@ class Visit:
         relay, verdicts = connection.relay(self._duration()), self._attempt.verdicts
         if extensions.dsn and envelope.notify and not self._sender.is_own:
             relay = replace(relay, will_report=True)
-        is_alone = sum(step is not Step.RCPT for step in result.steps.values()) == 1
+        is_alone = len(group) == 1 or len([step for step in result.steps.values() if step is not Step.RCPT]) == 1
         for path, reply in result.per_recipient.items():
             verdicts[path] = classify(reply, step=result.steps[path], relay=relay, is_alone=is_alone)
 
@@ -151,14 +152,16 @@ class Visit:
     ) -> tuple[list[ClaimedDelivery], int]:
         """The recipients that are still to be sent to here after a transaction, and how many of them at once."""
         verdicts = self._attempt.verdicts
+        self._fallback.note(self._target, connection, self._connector.clock.monotonic())
         said = [verdicts[each.forward_path] for each in group]
+        if not rest and len(said) == len([True for each in said if each.kind is Kind.DELIVERED]):  # nearly always
+            return rest, size
         split = [each for each, verdict in zip(group, said, strict=True) if verdict.must_split]
         if split and len(split) < len(group):
             size = max(1, len(group) - len(split))
             rest = split + rest
         if alone := [each for each, verdict in zip(group, said, strict=True) if verdict.must_ask_alone]:
             size, rest = 1, alone + rest
-        self._fallback.note(self._target, connection, self._connector.clock.monotonic())
         demanded = self._fallback.after_demand(self._target, connection, said)
         rerouted = self._reroute(group)
         if demanded is not None or rerouted is not None or not connection.is_usable or connection.is_used_up:
@@ -230,8 +233,9 @@ class Visit:
         what a domain's policy of TLS asks, or refuses one of our addresses, may take other mail.
         """
         verdicts = [self._attempt.verdicts[each.forward_path] for each in deliveries]
-        if not all(each.is_open for each in verdicts):
-            return Signal.GOOD
+        for each in verdicts:
+            if not each.is_open:
+                return Signal.GOOD
         is_of_policy = not self._fallback.is_fixed and any(each.unmet is not None for each in verdicts)
         is_of_source = self._target.source is not None and any(map(_is_of_address, verdicts))
         return Signal.NEUTRAL if is_of_policy or is_of_source else Signal.BAD

@@ -12,7 +12,7 @@ Limits: those of a transaction are in `delivery.grouping`; what the receivers ma
 Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sendryd.delivery.attempt import Attempt
@@ -59,8 +59,10 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import Claim, DialogueStore, MailStore
+from sendryd.store.base import Claim, ClaimedDelivery, DialogueStore, MailStore
 from sendryd.store.errors import ContentDamaged, NotFound, StoreError
+
+Visitor = Callable[[Target, Patience, Sequence[ClaimedDelivery]], Awaitable[Signal]]  # of one target, for these recipients
 
 log = get_logger("delivery")
 
@@ -208,7 +210,7 @@ class Worker:
         letter = self._contents.letter(claim, key, content)
         sender = self._settings.return_paths.sender(claim.message, key.return_path)
 
-        async def visit(target: Target, patience: Patience) -> Signal:
+        async def visit(target: Target, patience: Patience, deliveries: Sequence[ClaimedDelivery]) -> Signal:
             fallback = TlsFallback(self.tls_memory, is_fixed=next_hop.smart_host is not None)
             visit = Visit(
                 attempt,
@@ -222,7 +224,7 @@ class Worker:
                 departure=departure,
             )
             try:
-                return await visit.run(attempt.open_deliveries())
+                return await visit.run(deliveries)
             finally:
                 letter.put_down()
 
@@ -231,56 +233,35 @@ class Worker:
         finally:
             departure.settle(attempt.verdicts.values())
 
-    async def _visit_all(
-        self, attempt: Attempt, targets: Sequence[Target], visit: Callable[[Target, Patience], Awaitable[Signal]], departure: Departure
-    ) -> Signal:
+    async def _visit_all(self, attempt: Attempt, targets: Sequence[Target], visit: Visitor, departure: Departure) -> Signal:
         """Visits the targets in order, as long as recipients are open."""
-        signals: set[Signal] = set()
+        signals: list[Signal] = []
         patience = self._settings.patience()
         for position, planned in enumerate(targets):
             if position and patience.is_spent:
                 break
             patience.addresses = len(targets) - position
-            if not attempt.open_deliveries():
+            deliveries = attempt.open_deliveries()
+            if not deliveries:
                 break
-            target = departure.leave(planned, len(attempt.open_deliveries()))
+            target = departure.leave(planned, len(deliveries))
             if target is not None:
-                signals.add(await visit(target, patience))
+                signals.append(await visit(target, patience, deliveries))
         if not departure.is_open:
             attempt.judge_rest(departure.verdict())
         return Signal.GOOD if Signal.GOOD in signals else Signal.BAD if Signal.BAD in signals else Signal.NEUTRAL
 
     def _plan(self, claim: Claim, next_hop: NextHop, observer: Observer | None, *, is_tls_enforced: bool) -> list[Target] | Verdict:
         now = self._clock.monotonic()
-        is_tls_ruled = next_hop.smart_host is None and self._sites.limits_of(claim.domain, next_hop.mx).is_tls_required
-        turn = Turn(max(each.attempts for each in claim.deliveries), claim.message.id)
-
-        def otherwise(host: str) -> TlsRequirement:
-            found = self.tls_memory.requirement(host, now, is_retry=turn.number > 0)
-            return (ENCRYPTED_WEAK if found.allows_weak else ENCRYPTED) if is_tls_ruled else found
-
-        demands: dict[str, TlsRequirement] = {}
+        turn = Turn(max([each.attempts for each in claim.deliveries]), claim.message.id)
+        demands: Mapping[str, TlsRequirement] = {}
         if next_hop.smart_host is None:
-            asked = {
-                host: demand(
-                    claim.domain,
-                    host,
-                    next_hop.sts,
-                    is_enforced=is_tls_enforced,
-                    otherwise=otherwise,
-                    asked=claim.message.tls_demand,
-                    tries_policies=observer is not None,
-                )
-                for host in next_hop.hosts
-            }
-            unmet = [each for each in asked.values() if isinstance(each, Unmet)]
-            if observer is not None:
-                for host in (host for host, each in asked.items() if isinstance(each, Unmet) and not each.is_final):
-                    observer.note_unmet(host.name)
-            demands = {host.name: each for host, each in asked.items() if not isinstance(each, Unmet)}
-            if unmet and not demands:
-                return min(unmet, key=lambda each: each.is_final).verdict()
-            next_hop = replace(next_hop, hosts=tuple(host for host in next_hop.hosts if host.name in demands))
+            found = self._demand_tls(claim, next_hop, observer, now, is_retry=turn.number > 0, is_tls_enforced=is_tls_enforced)
+            if isinstance(found, Verdict):
+                return found
+            demands = found
+            if len(demands) < len(next_hop.hosts):
+                next_hop = replace(next_hop, hosts=tuple(host for host in next_hop.hosts if host.name in demands))
         targets = plan(next_hop, turn, requirement=demands.__getitem__, allow_private=self._settings.allow_private_networks)
         if targets and next_hop.smart_host is not None and claim.message.tls_demand is TlsDemand.REQUIRED:
             return authenticate_smart_host(targets)
@@ -291,6 +272,35 @@ class Worker:
             sentence = f"All mail servers of {claim.domain} are at private or reserved addresses, where mail is not sent"
             return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)
         return self._silences.put_last(targets, now) if turn.number else targets
+
+    def _demand_tls(
+        self, claim: Claim, next_hop: NextHop, observer: Observer | None, now: float, *, is_retry: bool, is_tls_enforced: bool
+    ) -> Mapping[str, TlsRequirement] | Verdict:
+        """What each mail server must give, by its name, without those that may get nothing; a verdict if none is left."""
+        is_tls_ruled = self._sites.limits_of(claim.domain, next_hop.mx).is_tls_required
+
+        def otherwise(host: str) -> TlsRequirement:
+            found = self.tls_memory.requirement(host, now, is_retry=is_retry)
+            return (ENCRYPTED_WEAK if found.allows_weak else ENCRYPTED) if is_tls_ruled else found
+
+        asked = {
+            host: demand(
+                claim.domain,
+                host,
+                next_hop.sts,
+                is_enforced=is_tls_enforced,
+                otherwise=otherwise,
+                asked=claim.message.tls_demand,
+                tries_policies=observer is not None,
+            )
+            for host in next_hop.hosts
+        }
+        unmet = [each for each in asked.values() if isinstance(each, Unmet)]
+        if observer is not None:
+            for host in (host for host, each in asked.items() if isinstance(each, Unmet) and not each.is_final):
+                observer.note_unmet(host.name)
+        demands = {host.name: each for host, each in asked.items() if not isinstance(each, Unmet)}
+        return min(unmet, key=lambda each: each.is_final).verdict() if unmet and not demands else demands
 
     async def _end(self, attempt: Attempt, error: Exception) -> None:
         """Ends an attempt that could not be carried out: holds its deliveries, or defers those that have no verdict."""

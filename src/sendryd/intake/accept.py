@@ -140,7 +140,9 @@ class Intake:
         actor, name = submission.actor, parsed.author.domain
         if actor.mode is KeyMode.TEST:
             return Admitted(submission, parsed, None, KeyMode.TEST)
-        covering = await self._directory.covering_domains(actor.account_id, name)
+        covering = self._directory.known_domains(actor.account_id, name)
+        if covering is None:
+            covering = await self._directory.covering_domains(actor.account_id, name)
         way = STRAIGHT if submission.options.is_straight else way_out(name, covering)
         if way.kind is WayKind.CAPTURE and is_new:
             return Admitted(submission, parsed, None, KeyMode.TEST)

@@ -103,8 +103,10 @@ class Assembler:
         )
 
     def _new_deliveries(self, message: Message, obeyed: Obeyed) -> tuple[NewDelivery, ...]:
-        deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in obeyed.submission.recipients)
-        return deliveries + tuple(self._new_delivery(archive, message, obeyed, is_copy=True) for archive in obeyed.copies)
+        deliveries = [self._new_delivery(recipient, message, obeyed) for recipient in obeyed.submission.recipients]
+        for archive in obeyed.copies:
+            deliveries.append(self._new_delivery(archive, message, obeyed, is_copy=True))
+        return tuple(deliveries)
 
     def _new_delivery(self, recipient: Recipient, message: Message, obeyed: Obeyed, *, is_copy: bool = False) -> NewDelivery:
         has_notes = is_copy or obeyed.not_tracked or obeyed.redirected_from
@@ -138,9 +140,9 @@ class Assembler:
 
 
 def _lane(obeyed: Obeyed) -> str:
-    """The lane of the sending domain's own smart host; empty if it has none."""
+    """The lane of the smart host of the sending domain, or of its account; empty if neither has one."""
     domain = obeyed.domain
-    return smart_host_lane(domain.settings.smarthost, domain.account_id) if domain is not None and domain.settings.smarthost else ""
+    return smart_host_lane(domain.smarthost, domain.account_id) if domain is not None and domain.smarthost else ""
 
 
 def _wanted_reports(recipient: Recipient, message: Message, obeyed: Obeyed) -> Report:
@@ -157,11 +159,9 @@ def _tls_demand(obeyed: Obeyed) -> TlsDemand:
 
 def _needs_smtputf8(obeyed: Obeyed) -> bool:
     submission = obeyed.submission
-    return (
-        needs_smtputf8(obeyed.parsed.headers)
-        or not submission.reverse_path.isascii()
-        or not all(recipient.is_ascii for recipient in submission.recipients)
-    )
+    if needs_smtputf8(obeyed.parsed.headers) or not submission.reverse_path.isascii():
+        return True
+    return False in [recipient.is_ascii for recipient in submission.recipients]
 
 
 def _notes(obeyed: Obeyed, *, is_copy: bool) -> Metadata:

@@ -124,8 +124,9 @@ class Committer:
         lease = self._handoff.reserve(domains, message.size, account_id=message.account_id, priority=new.priority)
         if lease is None:
             return new
-        leased = tuple(replace(each, state=DeliveryState.LEASED) if each.state is DeliveryState.QUEUED else each for each in new.deliveries)
-        return replace(new, deliveries=leased, lease=lease)
+        queued = DeliveryState.QUEUED
+        leased = [replace(each, state=DeliveryState.LEASED) if each.state is queued else each for each in new.deliveries]
+        return replace(new, deliveries=tuple(leased), lease=lease)
 
     def _give_back(self, prepared: Sequence[Prepared], reserved: Sequence[NewMessage]) -> None:
         if self._quotas is not None:

@@ -1,9 +1,10 @@
-"""A cache of API keys and sending domains, valid until one of them changes.
+"""A cache of API keys and sending domains, valid until one of them or the settings of an account change.
 
-The store has a version number that grows with every change of a key or domain, by any process. The directory reads it at most every quarter of
-a second, so that a change by the command line holds well within the promised second.
+The store has a version number that grows with every change of a key, a domain or an account's settings, by any process. The directory reads it at
+most every quarter of a second, so that a change by the command line holds well within the promised second.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -88,10 +89,18 @@ class Directory:
         if found is None:
             version_before = self._version
             domains = [await self._store.find_domain(account_id, each) for each in covering_names(name)]
-            found = tuple(domain for domain in domains if domain is not None)
+            found = await self._with_smart_host(account_id, tuple(domain for domain in domains if domain is not None))
             if self._version == version_before:
                 self._covering[account_id, name] = found
         return found
+
+    async def _with_smart_host(self, account_id: AccountId, domains: tuple[SendingDomain, ...]) -> tuple[SendingDomain, ...]:
+        """The domains with the smart host of their account, which takes the mail of those that name none."""
+        if all(domain.settings.smarthost for domain in domains):  # as there are none for an unknown name
+            return domains
+        account = await self._store.get_account(account_id)
+        url = account.settings.smarthost.url if account is not None else ""
+        return tuple(replace(domain, account_smarthost=url) for domain in domains) if url else domains
 
     def touch(self, key: ApiKey, address: str) -> None:
         """Notes the use of a key by a client of this address; `flush` stores it."""

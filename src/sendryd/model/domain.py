@@ -143,6 +143,12 @@ class SendingDomain:
     failing_since: datetime | None = None  # first of the consecutive checks without a required record
     failures: int = 0  # number of consecutive checks without a required record
     records: tuple[DnsRecord, ...] = ()  # with the results of the last check
+    account_smarthost: str = ""  # of its account, where the reader has looked it up: the URL without the password
+
+    @property
+    def smarthost(self) -> str:
+        """The URL of the smart host that takes its mail, without the password: its own, else its account's; empty: none."""
+        return self.settings.smarthost or self.account_smarthost
 
 
 class DkimKeyState(StrEnum):

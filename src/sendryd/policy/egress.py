@@ -6,11 +6,13 @@ from this address; its A or AAAA record and the address's PTR record should name
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from hashlib import blake2b
 from ipaddress import ip_address
 from typing import Final
+
+from typing_extensions import override
 
 from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.valuetype import valuetype
@@ -46,6 +48,34 @@ class Source:
 
 
 Pools = Mapping[str, tuple[Source, ...]]  # by name, in the order of the setting
+
+
+class PoolsInForce(Pools):
+    """The pools that a running process sends by. Whoever holds it sees those that take their place."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+
+    def __repr__(self) -> str:
+        return f"<PoolsInForce {write_pools(self._pools)}>"
+
+    def use(self, pools: Pools) -> bool:
+        """Takes other pools. False if they are the same."""
+        is_new = dict(self._pools) != dict(pools)
+        self._pools = pools
+        return is_new
+
+    @override
+    def __getitem__(self, name: str) -> tuple[Source, ...]:
+        return self._pools[name]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pools)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._pools)
 
 
 def family_of(address: str) -> int:

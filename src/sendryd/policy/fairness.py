@@ -81,9 +81,13 @@ Tags = Mapping[int, tuple[float, tuple[float, ...], float]]  # by account: start
 
 
 class FairQueue(Generic[Item]):
-    """Items that wait, and the order in which they are taken: about a microsecond for each."""
+    """Items that wait, and the order in which they are taken: about a microsecond for each.
 
-    __slots__ = ("_heap", "_now", "_tallies", "waiting")
+    The only item of an empty queue that owes no account a turn stays beside the tallies until a second one comes. So does nearly every message while its
+    next hop keeps up.
+    """
+
+    __slots__ = ("_alone", "_heap", "_now", "_tallies", "waiting")
 
     def __init__(self, tags: Tags | None = None, now: float = 0.0) -> None:
         """`tags` and `now`: those of an earlier queue, whose turns go on."""
@@ -91,6 +95,7 @@ class FairQueue(Generic[Item]):
         self._now = now  # start of the last item
         self._tallies: dict[int, Tally[Item]] = {}
         self._heap: list[tuple[float, int, Tally[Item]]] = []  # accounts with items; the earliest start first
+        self._alone: tuple[int, MessageClass, float, Item] | None = None  # the only item: account, class, cost
         for account, (start, starts, last) in (tags or {}).items():
             self._tallies[account] = Tally(account, start, last, list(starts))
 
@@ -98,7 +103,7 @@ class FairQueue(Generic[Item]):
         return self.waiting
 
     def __repr__(self) -> str:
-        return f"<FairQueue {self.waiting} of {len(self._heap)} accounts>"
+        return f"<FairQueue {self.waiting} of {self.accounts} accounts>"
 
     @property
     def now(self) -> float:
@@ -108,15 +113,30 @@ class FairQueue(Generic[Item]):
     @property
     def accounts(self) -> int:
         """Accounts with items that wait."""
-        return len(self._heap)
+        return len(self._heap) if self._alone is None else 1
 
     def waiting_of(self, account: int, priority: MessageClass) -> int:
         """Items of one class of an account."""
+        self._line_up()
         tally = self._tallies.get(account)
         return len(tally.queue(_PLACES[priority])) if tally is not None else 0
 
     def put(self, account: int, priority: MessageClass, cost: float, item: Item) -> None:
         """Adds an item."""
+        if not self.waiting and not self._tallies:
+            self._alone = account, priority, cost, item
+            self.waiting = 1
+            return
+        self._line_up()
+        self._put(account, priority, cost, item)
+
+    def _line_up(self) -> None:
+        """Gives the only item its tally."""
+        if self._alone is not None:
+            alone, self._alone, self.waiting = self._alone, None, 0
+            self._put(*alone)
+
+    def _put(self, account: int, priority: MessageClass, cost: float, item: Item) -> None:
         tally = self._tallies.get(account)
         if tally is None:
             tally = self._tallies[account] = Tally(account, self._now)
@@ -128,11 +148,16 @@ class FairQueue(Generic[Item]):
 
     def peek(self) -> Item:
         """The item that `take` would take."""
+        if self._alone is not None:
+            return self._alone[3]
         tally = self._heap[0][2]
         return tally.queue(tally.choose())[0][1]
 
     def take(self) -> Item:
         """Takes the item out whose turn it is."""
+        if self._alone is not None:
+            item, self._alone, self.waiting = self._alone[3], None, 0
+            return item
         start, account, tally = self._heap[0]
         cost, item = tally.take()
         self._now = start
@@ -148,6 +173,7 @@ class FairQueue(Generic[Item]):
 
     def take_last(self) -> Item:
         """Takes the item out that may wait longest: of the account with the most items, of its least urgent class, the last."""
+        self._line_up()
         tally = max(self._tallies.values(), key=lambda each: each.waiting)
         _, item = next(filter(None, reversed(tally.queues))).pop()
         tally.waiting -= 1
@@ -159,6 +185,7 @@ class FairQueue(Generic[Item]):
 
     def take_all(self, is_wanted: Callable[[Item], bool]) -> list[Item]:
         """Takes out the items that are wanted; the others keep their order."""
+        self._line_up()
         taken: list[Item] = []
         for tally in self._tallies.values():
             for queue in filter(None, tally.queues):
@@ -176,10 +203,12 @@ class FairQueue(Generic[Item]):
 
     def items(self) -> Iterable[Item]:
         """All that wait, in no order."""
+        self._line_up()
         return (item for tally in self._tallies.values() for queue in filter(None, tally.queues) for _, item in queue)
 
     def tags(self) -> dict[int, tuple[float, tuple[float, ...], float]]:
         """The accounts whose turn comes after others', for a later queue."""
+        self._line_up()
         return {
             account: (tally.start, tuple(tally.starts), tally.now)
             for account, tally in self._tallies.items()

@@ -55,10 +55,9 @@ def new_lane(*, is_smart_host: bool, most: int | None = None) -> Lane:
 
 def note_success(lane: Lane) -> Lane:
     """A session went well."""
-    grown = min(float(lane.max_window), lane.window + 1 / max(lane.window, 1.0))
-    if grown == lane.window and not lane.failures and not lane.suspensions:
+    if lane.window == lane.max_window and not lane.failures and not lane.suspensions:  # nearly all in a busy lane
         return lane
-    return Lane(grown, lane.max_window)
+    return Lane(min(float(lane.max_window), lane.window + 1 / max(lane.window, 1.0)), lane.max_window)
 
 
 def note_silence(lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane:

@@ -88,4 +88,4 @@ def way_out(name: str, covering: Sequence[SendingDomain]) -> WayOut:
 
 def is_captured(covering: Sequence[SendingDomain]) -> bool:
     """Whether mail of one of these domains stays in the Test Inbox: its reverse-path is never used."""
-    return any(domain.settings.delivery == WayKind.CAPTURE.value for domain in covering)
+    return WayKind.CAPTURE in [domain.settings.delivery for domain in covering]

@@ -83,7 +83,7 @@ class MailLog:
         """Logs an accepted message: it is stored; its 250 or 200 follows."""
         if self._output is None:
             return
-        entry = {"event": "accepted", **_fields_of(message), "mode": message.mode.value, "recipients": recipients}
+        entry = {"event": "accepted", **_fields_of(message), "mode": str(message.mode), "recipients": recipients}
         self._write(entry | {"client": client, "tls": tls, "door": door})
 
     def refused(self, refusal: Refusal | Reply, *, door: str, client: str | None, **fields: object) -> None:

@@ -156,7 +156,7 @@ class TcpStream(asyncio.Protocol):
         return bool(self._received) or self._is_eof or self._fault is not None
 
     async def read(self, timeout: float) -> bytes:
-        if not self.has_unread:
+        if not self._received and not self.has_unread:
             await self._wait(timeout)
         return self._next_unread()
 

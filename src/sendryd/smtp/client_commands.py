@@ -88,4 +88,4 @@ def _ascii(name: str) -> bytes:
 
 
 def _joined(parameters: Iterable[str]) -> str:
-    return "".join(f" {parameter}" for parameter in parameters)
+    return "".join([f" {parameter}" for parameter in parameters])

@@ -30,6 +30,10 @@ class EnhancedStatusCode:
     status_class: int
     subject: int
     detail: int
+    _text: str = field(init=False, repr=False, compare=False)  # a reply is written several times for each message
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_text", f"{self.status_class}.{self.subject}.{self.detail}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -40,7 +44,7 @@ class EnhancedStatusCode:
         return cls(int(match[1]), int(match[2]), int(match[3]))
 
     def __str__(self) -> str:
-        return f"{self.status_class}.{self.subject}.{self.detail}"
+        return self._text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,8 @@ class Reply:
         object.__setattr__(self, "encoded", encoded.encode("ascii"))
 
     def __str__(self) -> str:
-        prefix = f"{self.enhanced} " if self.enhanced else ""
-        return f"{self.code} {prefix}{' / '.join(self.lines)}"
+        text = self.text if isinstance(self.text, str) else " / ".join(self.lines)
+        return f"{self.code} {self.enhanced} {text}" if self.enhanced else f"{self.code} {text}"
 
     @property
     def lines(self) -> tuple[str, ...]:

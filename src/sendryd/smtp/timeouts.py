@@ -1,10 +1,10 @@
 """The steps that a side waits for, and the client's minimum time-outs (RFC 5321 §4.5.3.2)."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 
-class Step(Enum):
+class Step(StrEnum):
     """A step of a session, at either side."""
 
     CONNECT = "connect"

@@ -77,6 +77,7 @@ class Transaction:
         "_extensions",
         "_failed_at",
         "_is_mail_accepted",
+        "_needs_smtputf8",
         "_replies",
         "_said",
         "_steps",
@@ -98,6 +99,7 @@ class Transaction:
         self._accepted: list[str] = []
         self._failed_at: Step | None = None
         self._is_mail_accepted = False
+        self._needs_smtputf8 = needs_smtputf8(envelope)
         self._said = 0  # commands returned so far: MAIL is the first, DATA the last
         self._unanswered = 0
         self.is_done = False
@@ -129,7 +131,7 @@ class Transaction:
             return []
         paths = self._envelope.forward_paths
         if self._extensions.pipelining:
-            said = [self._mail(), *(self._rcpt(path) for path in paths), client_commands.DATA] if not self._said else []
+            said = [self._mail(), *[self._rcpt(path) for path in paths], client_commands.DATA] if not self._said else []
         elif not self._said:
             said = [self._mail()]
         elif self._said <= len(paths):
@@ -220,17 +222,13 @@ class Transaction:
         extensions = self._extensions
         if extensions.size and self._envelope.size > extensions.size:  # RFC 1870 §4: 0 means no limit is known
             return TOO_BIG
-        if self._needs_smtputf8() and not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
+        if self._needs_smtputf8 and not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
             return NO_SMTPUTF8
         if self._envelope.requires_tls and not extensions.requiretls:
             return NO_REQUIRETLS
         if needs_7bit(is_8bit=self._envelope.is_8bit, extensions=extensions):
             return NO_8BITMIME
         return None
-
-    def _needs_smtputf8(self) -> bool:
-        envelope = self._envelope
-        return envelope.needs_smtputf8 or not envelope.reverse_path.isascii() or not all(path.isascii() for path in envelope.forward_paths)
 
     def _mail(self) -> Command:
         envelope, extensions = self._envelope, self._extensions
@@ -239,7 +237,7 @@ class Transaction:
             parameters.append(f"SIZE={envelope.size}")  # RFC 1870 §6
         if envelope.is_8bit:
             parameters.append("BODY=8BITMIME")  # RFC 6152 §3
-        if self._needs_smtputf8():
+        if self._needs_smtputf8:
             parameters.append("SMTPUTF8")  # RFC 6531 §3.4
         if envelope.requires_tls:
             parameters.append("REQUIRETLS")  # RFC 8689 §2
@@ -253,6 +251,11 @@ class Transaction:
         envelope = self._envelope  # RFC 3461 §4.1, §4.2
         parameters = _parameter("NOTIFY", envelope.notify.get(path)) + _parameter("ORCPT", envelope.orcpt.get(path))
         return client_commands.rcpt(path, parameters)
+
+
+def needs_smtputf8(envelope: OutboundEnvelope) -> bool:
+    """Whether the transaction needs SMTPUTF8: for the header, or for an address. RFC 6531 §3.2."""
+    return envelope.needs_smtputf8 or not envelope.reverse_path.isascii() or not all(map(str.isascii, envelope.forward_paths))
 
 
 def _parameter(name: str, value: str | None) -> list[str]:

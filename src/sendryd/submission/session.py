@@ -185,10 +185,10 @@ class Session:
             event = machine.next_event()
             if isinstance(event, type):  # NEED_DATA: nothing is left without its reply
                 return self._reply(now)
-            self._deadlines.progress(now)
             if not self._answer(event):
                 self._event = event
                 return None
+        self._deadlines.progress(now)
         return None
 
     def _reply(self, now: float) -> float | None:

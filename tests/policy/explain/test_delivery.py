@@ -76,6 +76,30 @@ SITUATIONS: Final = {
         "In the queue: 212 others to corp.example go first.",
         "About 10 min at this pace.",
     ),
+    "in the line of a site that is down": (
+        facts(due_at=NOW, lane=Lane(ahead=212, suspended_until=NOW + timedelta(minutes=7))),
+        Tone.SLOW,
+        "corp.example does not answer: one mail is tried at 14:05 UTC, and the others wait for that.",
+        "Nothing to do on your side. No attempt is counted for this mail until then.",
+    ),
+    "in line while nothing can be reached": (
+        facts(due_at=NOW, nothing_reachable=True, lane=Lane(suspended_until=NOW + timedelta(minutes=7))),
+        Tone.BAD,
+        "Waits, as all mail does. No server can be reached: outgoing port 25 seems blocked here.",
+        "Ask your hosting provider to open port 25, or set a smart host (SENDRYD_SMARTHOST).",
+    ),
+    "in the line of a site that was down": (
+        facts(due_at=NOW, lane=Lane(ahead=1, suspended_until=NOW)),
+        Tone.GO,
+        "In the queue: 1 other to corp.example goes first.",
+        "",
+    ),
+    "in the line of a smart host that is down": (
+        facts(due_at=NOW, lane=Lane(suspended_until=NOW + timedelta(minutes=7), smart_host="smtp.out.example:587")),
+        Tone.SLOW,
+        "The smart host smtp.out.example:587 does not answer: one mail is tried at 14:05 UTC, and the others wait for that.",
+        "Look whether it runs. No attempt is counted for this mail until then.",
+    ),
     "scheduled": (
         facts(scheduled_at=NOW + timedelta(hours=19, minutes=2), due_at=NOW + timedelta(hours=19, minutes=2)),
         Tone.GO,

@@ -25,7 +25,7 @@ from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
 from sendryd.delivery.rulefile import load_rules
 from sendryd.intake.notices import Notices
-from sendryd.policy.egress import write_pools
+from sendryd.policy.egress import Pools, write_pools
 from sendryd.policy.shaping.rules import Rules
 from sendryd.policy.weborigin import origin_of_page
 from sendryd.runtime.answers import Answers
@@ -95,8 +95,8 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         counts=Counts(attention, basics.store, basics.clock),
         paths=frozenset(page.path for page in PAGES),
         rules=_rules(settings),
-        egress=EgressAddresses(basics.store, basics.audit, settings.egress, clock=basics.clock),
-        settings=lambda: effective(settings),
+        egress=EgressAddresses(basics.store, basics.audit, basics.pools, clock=basics.clock),
+        settings=lambda: effective(settings, basics.pools),
     )
 
 
@@ -173,13 +173,13 @@ def _pictures(basics: Basics, running: Running) -> RemotePictures:
     return RemotePictures(client)
 
 
-def effective(settings: Settings) -> list[EffectiveSetting]:
-    """Every setting; secrets are hidden."""
+def effective(settings: Settings, pools: Pools) -> list[EffectiveSetting]:
+    """Every setting, with the pools as they are now; secrets are hidden."""
     found = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         if name == "egress":
-            value = write_pools(value)
+            value = write_pools(pools)
         text = "set" if name == "smarthost" and value is not None else "" if value is None else str(value)
         source = "set" if name in settings.model_fields_set else "default"
         found.append(EffectiveSetting(name=f"{PREFIX}{name.upper()}", value=text, source=source, description=field.description or ""))

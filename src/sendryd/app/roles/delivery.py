@@ -105,10 +105,10 @@ def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Des
 
 async def _start_egress(basics: Basics, running: Running) -> Egress:
     """The addresses that mail leaves from."""
-    egress = Egress(basics.settings.egress, basics.store, basics.clock)
+    egress = Egress(basics.pools, basics.store, basics.clock)
     await egress.load()
     running.statistics["egress"] = egress.statistics
-    running.daemons += [egress.run] if basics.settings.egress else []
+    running.daemons += [egress.run]
     return egress
 
 

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from sendryd.accounts.domain_settings import BadDomainSetting, check_settings
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages.domain import frame, on_domain
+from sendryd.dashboard.smarthostfields import read_smart_host, without_password
 from sendryd.dashboard.visit import Visit
 from sendryd.model.domain import SendingDomain, StsMode, TlsPolicy
 from sendryd.policy.rights import Right
-from sendryd.policy.smarthost import parse_smart_host, write_smart_host
 from sendryd.policy.wayout import BadWayOut, WayKind, parse_way_out
 
 STS_MODES: Final = {
@@ -69,7 +69,7 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
     pool = fields.get("pool", domain.settings.pool)
     if pool not in {"", domain.settings.pool, *visit.needs.domains.pools}:
         wrong["pool"] = "There is no such pool."
-    smarthost = _read_smart_host(fields, domain.settings.smarthost)
+    smarthost = read_smart_host(fields, domain.settings.smarthost)
     try:
         check_settings(domain, replace(domain.settings, smarthost=smarthost), pools=visit.needs.domains.pools, is_operator=False)
     except BadDomainSetting as error:
@@ -139,7 +139,7 @@ def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong
         "ways": WAYS,
         "way": fields.get("delivery", kind),
         "way_to": fields.get("delivery_to", addresses.replace(",", ", ")),
-        "smarthost": _without_password(fields.get("smarthost", settings.smarthost)),
+        "smarthost": without_password(fields.get("smarthost", settings.smarthost)),
         "pools": _pools(visit, settings.pool),
         "pool": fields.get("pool", settings.pool),
         "typed": visit.fields.get("name", ""),
@@ -148,27 +148,6 @@ def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong
         "wrong": {"tls_policy": "", "mta_sts": "", "name": "", "delivery": "", "pool": "", "smarthost": "", **(wrong or {})},
     }
     return visit.show("domain_settings.html", "domain", values, status=status)
-
-
-def _read_smart_host(fields: Mapping[str, str], present: str) -> str:
-    """The smart host of the form, with its password where one was typed."""
-    url, password = fields.get("smarthost", present).strip(), fields.get("smarthost_password", "")
-    try:
-        smart_host = parse_smart_host(url)
-    except ValueError:
-        return url
-    if smart_host is None or smart_host.credentials is None or not password:
-        return url
-    return write_smart_host(replace(smart_host, credentials=(smart_host.credentials[0], password)), with_password=True)
-
-
-def _without_password(url: str) -> str:
-    """What was typed as a smart host, as it may be shown."""
-    try:
-        smart_host = parse_smart_host(url)
-    except ValueError:
-        return "" if "@" in url else url
-    return write_smart_host(smart_host) if smart_host is not None else ""
 
 
 def _pools(visit: Visit, present: str) -> list[str]:

@@ -6,7 +6,10 @@ from typing import Final
 from starlette.responses import Response
 
 from sendryd.accounts.account import Accounts
+from sendryd.accounts.account_smarthost import AccountSmartHosts
+from sendryd.accounts.errors import BadField
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.smarthostfields import read_smart_host, without_password
 from sendryd.dashboard.visit import Visit
 from sendryd.policy.rights import Right
 
@@ -55,12 +58,25 @@ async def set_viewers(visit: Visit) -> Response:
     return visit.go("/settings")
 
 
-async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
+async def set_smart_host(visit: Visit) -> Response:
+    """`POST /settings/smarthost`: where the mail of domains goes that name no smart host."""
+    present = (await Accounts(visit.needs.store).get(visit.account_id)).settings.smarthost.url
+    url = read_smart_host(visit.fields, present)
+    try:
+        await AccountSmartHosts(visit.needs.store, visit.needs.audit).set(visit.account_id, url, visit.author, is_operator=False)
+    except BadField as error:
+        return await _show(visit, wrong="", wrong_host=f"{error}.", status=422)
+    return visit.go("/settings")
+
+
+async def _show(visit: Visit, *, wrong: str, status: int, wrong_host: str = "") -> Response:
     account = await Accounts(visit.needs.store).get(visit.account_id)
     branding = account.settings.branding
     values = {
         "name": visit.fields.get("name", account.name),
         "wrong": wrong,
+        "smarthost": without_password(visit.fields.get("smarthost", account.settings.smarthost.url)),
+        "wrong_host": wrong_host,
         "fetches_pictures": account.settings.fetches_pictures,
         "do_viewers_read": account.settings.viewers_read_content,
         "settings": tuple(visit.needs.settings()),
@@ -79,5 +95,6 @@ async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
 PAGES: Final = (
     Page(path="/settings", get=show, post=rename, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
     Page(path="/settings/pictures", post=set_pictures, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
+    Page(path="/settings/smarthost", post=set_smart_host, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
     Page(path="/settings/viewers", post=set_viewers, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
 )

@@ -4,13 +4,13 @@ The first case that fits wins: how the delivery ended, else who stopped it, else
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.policy.crashes import crash_reason
 from sendryd.policy.explain.facts import Facts, Hold
-from sendryd.policy.explain.refused import explain_attempt, explain_expired
+from sendryd.policy.explain.refused import BLOCKED, UNBLOCK, explain_attempt, explain_expired
 from sendryd.policy.explain.words import Action, Explanation, Tone, clock, count, day, receiver, span
 
 
@@ -69,7 +69,20 @@ def _queued(facts: Facts) -> Explanation:
     return _in_line(facts)
 
 
+def _suspended(facts: Facts, until: datetime) -> Explanation:
+    """Its turn has come, and its site is down."""
+    if facts.nothing_reachable:
+        return Explanation(Tone.BAD, f"Waits, as all mail does. {BLOCKED}", UNBLOCK, (Action.CHECK,))
+    host = facts.lane.smart_host
+    name = f"The smart host {host}" if host else receiver(facts.domain)
+    sentence = f"{name} does not answer: one mail is tried at {clock(until, facts.now)}, and the others wait for that."
+    todo = "Look whether it runs." if host else "Nothing to do on your side."
+    return Explanation(Tone.SLOW, sentence, f"{todo} No attempt is counted for this mail until then.", (Action.TRY_NOW, Action.OPEN_QUEUE))
+
+
 def _in_line(facts: Facts) -> Explanation:
+    if facts.lane.suspended_until is not None and facts.lane.suspended_until > facts.now:
+        return _suspended(facts, facts.lane.suspended_until)
     ahead = f": {count(facts.lane.ahead, 'other', 'others')} to {receiver(facts.domain)} go first" if facts.lane.ahead > 1 else ""
     if facts.lane.ahead == 1:
         ahead = f": 1 other to {receiver(facts.domain)} goes first"

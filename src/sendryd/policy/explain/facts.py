@@ -38,6 +38,8 @@ class Lane:
     paused_why: str = ""  # the person's words
     is_all_paused: bool = False  # the mail to all other destinations, too
     host: str = ""  # of the latest session; empty if none is known
+    suspended_until: datetime | None = None  # it does not answer: when one mail is tried again
+    smart_host: str = ""  # that its mail goes to, in place of the recipients' servers
     rule: str = ""  # the shaping rule that suspends or limits the site for what its servers said
     rule_until: datetime | None = None
     rule_reply: str = ""

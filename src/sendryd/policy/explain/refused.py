@@ -33,6 +33,8 @@ _ASKED: Final = {
     "mta-sts": "a server that it names, with a valid certificate (MTA-STS)",
     "dane": "a server with the key that its DNS names (DANE)",
 }
+BLOCKED: Final = "No server can be reached: outgoing port 25 seems blocked here."
+UNBLOCK: Final = "Ask your hosting provider to open port 25, or set a smart host (SENDRYD_SMARTHOST)."
 _MEGABYTE: Final = 1_000_000
 _NOT_LOOKED_AT: Final = 2_000  # characters of a reply that are searched
 
@@ -78,9 +80,7 @@ def _rate_limited(facts: Facts, last: Attempt) -> Explanation:
 
 def _unreachable(facts: Facts, last: Attempt) -> Explanation:
     if facts.nothing_reachable:
-        sentence = "No server can be reached: outgoing port 25 seems blocked here."
-        advice = "Ask your hosting provider to open port 25, or set a smart host (SENDRYD_SMARTHOST)."
-        return _explanation(facts, last, sentence, advice, Action.CHECK)
+        return _explanation(facts, last, BLOCKED, UNBLOCK, Action.CHECK)
     if last.by_smarthost:
         return _explanation(facts, last, f"The smart host {last.host} does not answer.", "Check SENDRYD_SMARTHOST.", Action.HEALTH)
     tried = last.tried or ((last.host,) if last.host else ())
