@@ -147,3 +147,16 @@ def test_contents_that_were_lost_before_are_told(cli: Any, tmp_path: Path) -> No
     other = elsewhere(cli, tmp_path / "other")
     found = other.json("restore", str(tmp_path / "saved"))
     assert (found["is_whole"], found["messages_without_content"]) == (False, 1)
+
+
+def test_a_database_on_a_server_is_not_saved_here(cli: Any, tmp_path: Path) -> None:
+    cli.env["SENDRYD_DATABASE_URL"] = "postgresql://u:secret@127.0.0.1:1/mail"
+    fault = cli.fault("backup", str(tmp_path / "file"))
+    assert "pg_dump" in fault
+    assert "docs/operations/running.md" in fault
+    assert "secret" not in fault
+
+
+def test_nothing_is_restored_into_a_server(cli: Any, tmp_path: Path) -> None:
+    cli.env["SENDRYD_DATABASE_URL"] = "postgresql://u:secret@127.0.0.1:1/mail"
+    assert "pg_restore" in cli.fault("restore", str(tmp_path / "file"))

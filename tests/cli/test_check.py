@@ -45,6 +45,13 @@ def test_a_fresh_machine_is_told_what_to_do_first(cli: Any) -> None:
     assert result.stderr.rstrip().endswith("wrong.")
 
 
+def test_a_server_of_the_database_that_cannot_be_reached_is_named_without_its_password(cli: Any) -> None:
+    cli.env["SENDRYD_DATABASE_URL"] = "postgresql://u:secret@127.0.0.1:1/mail"
+    result = cli.run("check", status=1)
+    assert result.stdout.splitlines()[0] == "wrong    The database at 127.0.0.1:1/mail cannot be reached: Connection refused."
+    assert "secret" not in result.stdout + result.stderr
+
+
 def test_in_a_good_world_nothing_is_wrong(good_world: World) -> None:
     relay = good_world.relay
     document = relay.json("check")

@@ -12,6 +12,7 @@ import pytest
 from sendryd.health import Doctor, Installation
 from sendryd.policy.egress import Source
 from sendryd.policy.health import Check, Finding, Verdict, is_sound
+from sendryd.policy.health.server import ServerState
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.runtime.resolver import Resolver
@@ -194,3 +195,15 @@ async def test_the_bounce_domain_needs_an_mx_record_and_spf(world: World) -> Non
     assert (await world.examine(is_inbound_open=True))[Check.BOUNCES].verdict is Verdict.ADVISED
     world.names.servfail.add("b.example.test")
     assert (await world.examine(**bounces))[Check.BOUNCES].verdict is Verdict.UNKNOWN
+
+
+async def test_a_database_on_a_server_is_judged_instead_of_the_files(world: World) -> None:
+    clock = SystemClock()
+
+    async def look() -> ServerState:
+        return ServerState(name="db:5432/mail", fault="the database at db:5432/mail cannot be reached: Connection refused")
+
+    doctor = Doctor(world.installation, clock=clock, resolver=Resolver(clock), stored=None, server=look)
+    found = {each.check: each for each in await doctor.examine(is_quick=True)}
+    assert found[Check.DATABASE].verdict is Verdict.WRONG
+    assert Check.DATA not in found

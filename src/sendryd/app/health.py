@@ -2,27 +2,37 @@
 
 import fcntl
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sendryd.app.build import Basics, build_basics, find_name_server
+from sendryd.app.cluster import PLACE_NAME
+from sendryd.app.database import target_of
 from sendryd.app.settings import Settings
 from sendryd.app.values import is_loopback
 from sendryd.health import Doctor, Installation
 from sendryd.health.stored import StoredState
 from sendryd.policy.health import Finding
+from sendryd.policy.health.server import ServerState
 from sendryd.policy.routing import Security
-from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.resolver import Resolver
 from sendryd.store.drivers.sqlite import FILE_NAME
 from sendryd.store.errors import StoreError
 
+if TYPE_CHECKING:
+    from sendryd.store.drivers.postgres import Target
+
 
 async def examine(settings: Settings) -> list[Finding]:
     """Every finding, worst first. A database that cannot be opened is one of them. Raises `SettingsError`."""
-    exists = (settings.data_dir / FILE_NAME).exists()
+    has_server = bool(settings.database_url)
+    exists = (settings.data_dir / (PLACE_NAME if has_server else FILE_NAME)).exists()
     basics, fault = None, ""
-    if exists:
+    if exists or has_server:
         try:
             basics = await build_basics(settings)
         except (StoreError, OSError) as error:
@@ -37,7 +47,7 @@ async def examine(settings: Settings) -> list[Finding]:
 
 def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, fault: str) -> Doctor:
     """`basics`: None if there is no database, or it cannot be opened for the reason `fault`."""
-    smart_host = settings.smarthost
+    target, smart_host = target_of(settings), settings.smarthost
     installation = Installation(
         data_dir=settings.data_dir,
         exists=exists,
@@ -65,9 +75,17 @@ def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, faul
     if basics is None:
         clock = SystemClock()
         name_server = find_name_server(settings.dns_resolver) if settings.dns_resolver else None
-        return Doctor(installation, clock=clock, resolver=Resolver(clock, name_server), stored=None)
+        return Doctor(installation, clock=clock, resolver=Resolver(clock, name_server), stored=None, server=_look_at(target, clock))
     stored = StoredState(basics.store, basics.domains.verify, basics.clock)
-    return Doctor(installation, clock=basics.clock, resolver=basics.resolver, stored=stored)
+    return Doctor(installation, clock=basics.clock, resolver=basics.resolver, stored=stored, server=_look_at(target, basics.clock))
+
+
+def _look_at(target: "Target | None", clock: Clock) -> Callable[[], Awaitable[ServerState]] | None:
+    if target is None:
+        return None
+    from sendryd.store.postgres.observing import observe_server
+
+    return partial(observe_server, target, clock.now)
 
 
 def is_served(data_dir: Path) -> bool | None:

@@ -22,8 +22,11 @@ def backup(
     from sendryd.app.backup import CannotBackUp, back_up
     from sendryd.runtime.clock import SystemClock
 
+    settings = read_settings()
+    if settings.database_url:
+        fail("the database is on a PostgreSQL server: save it with pg_dump, as docs/operations/running.md shows")
     try:
-        made = back_up(read_settings().data_dir, target, SystemClock().now())
+        made = back_up(settings.data_dir, target, SystemClock().now())
     except (CannotBackUp, StoreError) as error:
         fail(str(error))
     except OSError as error:

@@ -23,7 +23,13 @@ def restore(
     from sendryd.app.backup import CannotRestore
     from sendryd.app.backup import restore as restore_backup
 
-    data_dir = read_settings().data_dir
+    settings = read_settings()
+    if settings.database_url:
+        fail(
+            "a backup of the embedded database cannot be restored into PostgreSQL:"
+            " restore a dump of the server's database with pg_restore, as docs/operations/running.md shows"
+        )
+    data_dir = settings.data_dir
     try:
         done = restore_backup(source, data_dir)
     except (NotABackup, StoreError) as error:

@@ -35,6 +35,7 @@ from sendryd.policy.health.network import (
     judge_smart_host,
     judge_source,
 )
+from sendryd.policy.health.server import ServerState, judge_server
 from sendryd.runtime import machine
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.dial import bind_fault
@@ -84,8 +85,17 @@ class Installation:
 class Doctor:
     """Examines an installation."""
 
-    def __init__(self, installation: Installation, *, clock: Clock, resolver: RecordResolver, stored: StoredState | None) -> None:
-        """`stored`: None if the database cannot be opened."""
+    def __init__(
+        self,
+        installation: Installation,
+        *,
+        clock: Clock,
+        resolver: RecordResolver,
+        stored: StoredState | None,
+        server: Callable[[], Awaitable[ServerState]] | None = None,
+    ) -> None:
+        """`stored`: None if the database cannot be opened. `server` looks at the server that the database is on; None: it is in the data directory."""
+        self._server = server
         self._installation = installation
         self._clock = clock
         self._resolver = resolver
@@ -112,8 +122,8 @@ class Doctor:
                 (Check.BOUNCES, self._bounces),
             ]
             if self._stored is not None:
+                looks += [(Check.SPOOL, self._stored.spool)] if self._server is None else []
                 looks += [
-                    (Check.SPOOL, self._stored.spool),
                     (Check.DOMAIN, self._stored.domains),
                     (Check.SMART_HOST, partial(self._smart_hosts, self._stored)),
                 ]
@@ -131,7 +141,11 @@ class Doctor:
 
     async def _data(self) -> list[Finding]:
         known = self._installation
-        found = [judge_data(str(known.data_dir), exists=known.exists, fault=known.database_fault), judge_running(known.is_running)]
+        found = [judge_running(known.is_running)]
+        if self._server is None:
+            found.append(judge_data(str(known.data_dir), exists=known.exists, fault=known.database_fault))
+        else:
+            found += judge_server(await self._server())
         return [*found, judge_versions(machine.python_version(), machine.openssl_version(), self._clock.now().date())]
 
     async def _disk(self) -> list[Finding]:

@@ -14,7 +14,18 @@ from sendryd.store.base import HealthStore
 
 # They look at this machine alone, and cost next to nothing.
 QUICK_CHECKS: Final = frozenset(
-    [Check.DATA, Check.SERVER, Check.VERSIONS, Check.DISK, Check.CLOCK, Check.CERTIFICATE, Check.HTTP, Check.QUEUE]
+    [
+        Check.DATA,
+        Check.DATABASE,
+        Check.NODES,
+        Check.SERVER,
+        Check.VERSIONS,
+        Check.DISK,
+        Check.CLOCK,
+        Check.CERTIFICATE,
+        Check.HTTP,
+        Check.QUEUE,
+    ]
 )
 PATIENCE: Final = 40.0  # seconds that a person who presses Run now waits: checks end by themselves before
 

@@ -10,10 +10,12 @@ class Check(StrEnum):
     """The checks, in the order in which faults are mended: a later one often follows from an earlier one."""
 
     DATA = "data"  # the data directory and the database
+    DATABASE = "database"  # the server, where the database is on one
     DISK = "disk"
     SPOOL = "spool"
     CLOCK = "clock"
     SERVER = "server"  # whether `serve` runs
+    NODES = "nodes"  # the processes that share a server's database
     RESOLVER = "resolver"
     HOST_NAME = "host_name"
     PTR = "ptr"

@@ -5,6 +5,7 @@ runs every statement in a transaction.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ def translated(target: Target) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio puts the address into the text
+    if isinstance(error, OSError) and error.strerror:  # of a name that cannot be looked up
         return error.strerror
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 

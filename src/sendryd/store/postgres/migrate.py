@@ -43,7 +43,7 @@ async def pending(target: Target) -> list[Migration]:
     try:
         with translated(target):
             async with connection.transaction(readonly=True):
-                return await _lacking(connection)
+                return await lacking(connection)
     finally:
         connection.terminate()
 
@@ -56,8 +56,8 @@ async def apply(target: Target) -> list[Migration]:
             async with connection.transaction():
                 await connection.execute(f"SELECT pg_advisory_xact_lock({ALONE})")
                 await connection.execute(MAKE)
-                lacking = await _lacking(connection)
-                for migration in lacking:
+                missing = await lacking(connection)
+                for migration in missing:
                     await connection.execute(migration.script)
                     await connection.execute(
                         "INSERT INTO migration (number, name, checksum) VALUES ($1, $2, $3)",
@@ -65,12 +65,13 @@ async def apply(target: Target) -> list[Migration]:
                         migration.name,
                         migration.checksum,
                     )
-                return lacking
+                return missing
     finally:
         connection.terminate()
 
 
-async def _lacking(connection: "asyncpg.Connection[Any]") -> list[Migration]:
+async def lacking(connection: "asyncpg.Connection[Any]") -> list[Migration]:
+    """What the database of a connection lacks. Raises `SchemaMismatch`."""
     if await connection.fetchval("SELECT to_regclass('migration')") is None:
         return list(all_migrations())
     applied = {row["number"]: row for row in await connection.fetch("SELECT number, name, checksum FROM migration")}

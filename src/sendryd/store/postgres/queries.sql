@@ -45,7 +45,7 @@ SELECT seen_at FROM clock;
 -- Notes that a process is alive. The last of its name that was alive is returned if it is another process of another place.
 INSERT INTO node (name, boot, place, roles) VALUES (:name, :boot, :place, :roles)
 ON CONFLICT (boot) DO UPDATE SET last_seen = clock_timestamp(), roles = excluded.roles,
-    state = CASE WHEN node.state = 'gone' THEN 'up' ELSE node.state END;
+    state = CASE WHEN node.state = 'gone' THEN 'up' ELSE node.state END, was_silent = false;
 
 -- name: end_place
 -- Ends the earlier processes of a place: one at a time may use it.
@@ -58,7 +58,7 @@ WHERE name = :name AND place <> :place AND state <> 'gone' AND last_seen > clock
 
 -- name: end_silent
 -- Ends the processes that have been silent for too long.
-UPDATE node SET state = 'gone'
+UPDATE node SET state = 'gone', was_silent = true
 WHERE state <> 'gone' AND last_seen <= clock_timestamp() - make_interval(secs => :silence::float8) RETURNING boot;
 
 -- name: read_beat
