@@ -14,7 +14,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -156,6 +157,21 @@ class Server:
             self._process.send_signal(signal.SIGQUIT)  # at once
             self._process.wait(30)
 
+    def freeze(self) -> None:
+        """Stops all processes of the server where they are: connections stay, and nothing answers."""
+        for number in self._processes():
+            os.kill(number, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets the processes go on."""
+        for number in self._processes():
+            os.kill(number, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """The first process, then its children."""
+        first = self.process.pid
+        return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text("ascii").split())]
+
     def url(self, database: str) -> str:
         """The address of a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
@@ -208,15 +224,36 @@ def shared_server() -> Server:
     """The server of this process, which ends with it."""
     folder = make_folder_of_server()
     server = Server(folder)
-    server.make()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server.start(port)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.stop)
-    server.make_template()
+    _start_new(server)
     return server
+
+
+@contextmanager
+def own_server(settings: dict[str, str] | None = None) -> Iterator[Server]:
+    """A server for tests that stop it."""
+    folder = make_folder_of_server()
+    server = Server(folder, settings)
+    try:
+        _start_new(server)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_new(server: Server) -> None:
+    server.make()
+    server.start(free_port())
+    server.make_template()
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def make_folder_of_server() -> Path:

@@ -35,14 +35,12 @@ _GONE: Final = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,  # it shuts down, or is starting
     asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.exceptions.PostgresSystemError,
     asyncpg.InternalServerError,
     ConnectionError,
     OSError,
     EOFError,
 )
-_REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, asyncpg.InsufficientPrivilegeError)
 
 
 class TryAgain(Exception):
@@ -78,9 +76,13 @@ def translated(target: Target) -> Iterator[None]:
         raise StoreFull(f"the database at {target} is full: {error}") from error
     except (TimeoutError, asyncpg.QueryCanceledError) as error:
         raise TookTooLong("the database did not answer in time") from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise StoreUnavailable(f"the database at {target} takes no changes: {error}; connect to the primary server") from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreUnavailable(f"the role may not do this in the database at {target}: {error}; let it own the database") from error
-    except _REFUSED as error:
+    except asyncpg.InvalidCatalogNameError as error:
+        raise StoreUnavailable(f"the database at {target} does not exist: {error}; create it") from error
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise StoreUnavailable(f"the database at {target} refuses the role: {error}") from error
     except _GONE as error:
         raise StoreUnavailable(f"the database at {target} cannot be reached: {_reason(error)}") from error
@@ -94,13 +96,11 @@ def _reason(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-async def connect(target: Target) -> "asyncpg.Connection[Any]":
-    """A connection of the running loop. Raises the store's faults."""
+async def connect(target: Target, timeout: float = CONNECT_TIMEOUT) -> "asyncpg.Connection[Any]":
+    """A connection of the running loop, within so many seconds. Raises the store's faults."""
     with translated(target):
         try:
-            connection = await asyncpg.connect(
-                target.url, timeout=CONNECT_TIMEOUT, statement_cache_size=0 if target.is_pooled else STATEMENTS
-            )
+            connection = await asyncpg.connect(target.url, timeout=timeout, statement_cache_size=0 if target.is_pooled else STATEMENTS)
         except TimeoutError as error:
             raise StoreUnavailable(f"the database at {target} does not answer") from error
         try:
@@ -136,6 +136,11 @@ def _whole(text: str) -> int | float:
     return float(text) if "." in text or "N" in text else int(text)
 
 
+def _limit(seconds: float) -> str:
+    """The server does not notice that nobody waits for a statement: it must end it by itself."""
+    return f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}"
+
+
 def _clean(value: object) -> object:
     return value.replace(NO_TEXT, IN_ITS_PLACE) if isinstance(value, str) and NO_TEXT in value else value
 
@@ -152,7 +157,7 @@ class PostgresConnection:
         self._is_in_transaction = False
         self._loop = asyncio.new_event_loop()
         try:
-            self._connection = self._loop.run_until_complete(connect(target))
+            self._connection = self._loop.run_until_complete(connect(target, min(timeout, CONNECT_TIMEOUT)))
         except BaseException:
             self._loop.close()
             raise
@@ -185,6 +190,7 @@ class PostgresConnection:
             with translated(self.target):
                 return self._loop.run_until_complete(task())
         except TookTooLong:
+            self.faults += 1
             self._connection.terminate()  # the server may answer the next statement with what it owes for this one
             raise
         except BaseException:
@@ -241,7 +247,8 @@ class PostgresConnection:
     def begin(self, *, is_alone: bool = False) -> None:
         """Begins a transaction that writes. With `is_alone` it waits for the others that are, and they for it."""
         self._is_in_transaction = True
-        self.script(f"BEGIN; SELECT pg_advisory_xact_lock({ALONE})" if is_alone else "BEGIN")
+        alone = f"; SELECT pg_advisory_xact_lock({ALONE})" if is_alone else ""
+        self.script(f"BEGIN; {_limit(self.timeout)}{alone}")
 
     def commit(self) -> None:
         """Commits."""
@@ -256,11 +263,13 @@ class PostgresConnection:
         self._is_in_transaction = False
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """One read transaction: everything in it is as of its first statement."""
+    def reading(self, seconds: float | None = None) -> Iterator[None]:
+        """One read transaction: everything in it is as of its first statement. The server ends statements after so many seconds, by default after the
+        connection's time-out.
+        """
         self._is_in_transaction = True
         try:
-            self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self.script(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_limit(seconds or self.timeout)}")
             yield
         finally:
             self.roll_back()

@@ -40,8 +40,11 @@ class PostgresDatabase(Database):
         monotonic: Callable[[], float],
         tell_unreadable: Callable[[str, str], None] | None = None,
         sizes: Sizes = USUAL,
+        timeout: float = STATEMENT_TIMEOUT,
     ) -> None:
+        """`timeout`, in seconds, is that of each statement and of connecting."""
         self.target = target
+        self._timeout = timeout
         self.sizes = sizes
         self.unreadable = Unreadable(tell_unreadable)
         self.contents = RowContents(self._with)
@@ -51,16 +54,16 @@ class PostgresDatabase(Database):
         self._local = threading.local()
         self._opened: list[PostgresConnection] = []
         self._is_closing = False
-        self.writer = PostgresWriter(lambda: self.open(STATEMENT_TIMEOUT), self.contents, make_batch, monotonic, sizes)
+        self.writer = PostgresWriter(self.open, self.contents, make_batch, monotonic, sizes)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="postgres-reader")
         self._searchers = ThreadPoolExecutor(SEARCHERS, thread_name_prefix="postgres-search")
 
-    def open(self, timeout: float) -> PostgresConnection:
+    def open(self) -> PostgresConnection:
         """A connection for the calling thread. Raises `StoreUnavailable`, for some time at once if the last try has failed."""
         if self._monotonic() - self._failed_at < PAUSE:
             raise StoreUnavailable(str(self._fault))
         try:
-            return PostgresConnection(self.target, timeout)
+            return PostgresConnection(self.target, self._timeout)
         except StoreUnavailable as error:
             self._failed_at, self._fault = self._monotonic(), error
             raise
@@ -96,7 +99,7 @@ class PostgresDatabase(Database):
         def limited(connection: PostgresConnection) -> Result:
             with holder.holding(connection):
                 try:
-                    return _reading(connection, work)
+                    return _reading(connection, work, self.sizes.search_seconds)
                 except StoreUnavailable as error:
                     if holder.is_over:
                         raise TookTooLong("the search took too long") from error
@@ -140,7 +143,7 @@ class PostgresDatabase(Database):
                 connection.close()
                 self._local.connection = None
                 raise
-        connection = self._local.connection = self.open(STATEMENT_TIMEOUT)
+        connection = self._local.connection = self.open()
         self._opened.append(connection)
         return work(connection)
 
@@ -252,6 +255,6 @@ def _writing(connection: PostgresConnection, action: Callable[[Connection], Resu
     raise StoreUnavailable(f"the transaction was ended by the server {REPEATS} times: {fault}")
 
 
-def _reading(connection: PostgresConnection, work: Callable[[Connection], Result]) -> Result:
-    with connection.reading():
+def _reading(connection: PostgresConnection, work: Callable[[Connection], Result], seconds: float | None = None) -> Result:
+    with connection.reading(seconds):
         return work(connection)

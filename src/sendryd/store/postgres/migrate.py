@@ -1,7 +1,7 @@
 """Migrations of the server's database: numbered files, each applied once, in one transaction, by one process at a time."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -39,7 +39,7 @@ def all_migrations() -> tuple[Migration, ...]:
 
 async def pending(target: Target) -> list[Migration]:
     """What the database lacks. Raises `SchemaMismatch` if a newer version has changed it, and `StoreUnavailable`."""
-    connection = await connect(target)
+    connection = await connect(replace(target, is_pooled=True))  # leaves nothing behind in the session of a pool
     try:
         with translated(target):
             async with connection.transaction(readonly=True):
@@ -50,7 +50,7 @@ async def pending(target: Target) -> list[Migration]:
 
 async def apply(target: Target) -> list[Migration]:
     """Applies what the database lacks, all or nothing. Returns it. Raises what `pending` does."""
-    connection = await connect(target)
+    connection = await connect(replace(target, is_pooled=True))  # leaves nothing behind in the session of a pool
     try:
         with translated(target):
             async with connection.transaction():

@@ -33,7 +33,7 @@ class PostgresStore(Parts, Nodes, Counts):
         self._scan = DueScan(database.sizes)
         self._claiming = asyncio.Lock()
         self._suppressed = Suppressed(database, monotonic)
-        self._derived = DerivedFile(data_dir, lambda: database.open(STATEMENT_TIMEOUT))
+        self._derived = DerivedFile(data_dir, database.open)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self._server.target}>"
@@ -82,9 +82,11 @@ async def open_store(
     changes_monotonic: Callable[[], float] | None = None,
     tell_unreadable: Callable[[str, str], None] | None = None,
     sizes: Sizes = USUAL,
+    timeout: float = STATEMENT_TIMEOUT,
 ) -> PostgresStore:
     """Opens a server's database. Changes of lists by other processes are looked for twice a second if `changes_monotonic`, a clock's, is given, else in each
-    look-up. Files of this machine, which hold nothing that cannot be made again, go to `data_dir`.
+    look-up. Files of this machine, which hold nothing that cannot be made again, go to `data_dir`. `timeout`, in seconds, is
+    that of each statement and of connecting.
 
     Raises `StoreUnavailable`, and `SchemaMismatch` if migrations are pending or a newer version has changed the database.
     """
@@ -93,5 +95,5 @@ async def open_store(
         raise SchemaMismatch(f"the database at {target} lacks {len(lacking)} migration(s): run `sendryd migrate`")
     pooled = Target(target.url, target.name, is_pooled=await is_pooled(target))
     make_folder(data_dir)
-    database = PostgresDatabase(pooled, Rows, monotonic, tell_unreadable, sizes)
+    database = PostgresDatabase(pooled, Rows, monotonic, tell_unreadable, sizes, timeout)
     return PostgresStore(database, data_dir, changes_monotonic)
