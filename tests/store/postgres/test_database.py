@@ -13,7 +13,8 @@ import pytest
 from sendryd.store.drivers.sizes import USUAL
 from sendryd.store.drivers.statement import Statement
 from sendryd.store.errors import ContentDamaged, StoreUnavailable, TookTooLong
-from sendryd.store.postgres.database import PIECE, PostgresDatabase
+from sendryd.store.postgres.contents import PIECE
+from sendryd.store.postgres.database import PostgresDatabase
 from sendryd.store.postgres.store import PostgresStore, open_store
 from sendryd.store.sql.mail.batch import Rows
 from sendryd.testing.postgres import shared_server
