@@ -79,7 +79,7 @@ def test_wrong_usage(cli: Any) -> None:
 
 @pytest.mark.parametrize("variable", ["SENDRYD_NONSENSE", "SENDRYD_MX_PORT", "SENDRYD_DATABASE_URL"])
 def test_a_bad_setting_stops_every_command(cli: Any, variable: str) -> None:
-    cli.env[variable] = "postgresql://localhost/x"
+    cli.env[variable] = "mysql://localhost/x"
     for args in (("keys", "list"), ("domains", "list", "--json"), ("queue", "list"), ("migrate",), ("serve", "--json")):
         assert variable in cli.fault(*args, status=2)
 

@@ -8,7 +8,7 @@ from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
 from sendryd.cli.opening import CommandFailed, with_store
 from sendryd.cli.options import Json
-from sendryd.cli.output import print_json, print_table, say
+from sendryd.cli.output import fail, print_json, print_table, say
 from sendryd.model.moment import timestamp
 from sendryd.store.base.nodes import Node, NodeStore
 
@@ -61,19 +61,15 @@ def list_nodes(as_json: Json = False) -> None:
 
 
 @app.command()
-def drain(name: Annotated[str, typer.Argument(help="The name of a node, as `nodes list` shows it.")]) -> None:
+def drain(name: Annotated[str, typer.Argument(help="The name of a node, as `nodes list` shows it.")], as_json: Json = False) -> None:
     """Let a node finish what is under way and hand over. It takes part again after a restart."""
 
     async def work(basics: Basics) -> bool:
         return await _nodes(basics).ask_to_drain(name)
 
     if not with_store(work):
-        raise typer.Exit(_unknown(name))
-    say(f"{name} finishes what is under way and hands over; `nodes list` shows when it is drained.")
-
-
-def _unknown(name: str) -> int:
-    from sendryd.cli.output import FAILED, complain
-
-    complain(f"no living node is called {name}: `nodes list` shows them")
-    return FAILED
+        fail(f"no living node is called {name}: `nodes list` shows them")
+    if as_json:
+        print_json({"name": name, "draining": True})
+    else:
+        say(f"{name} finishes what is under way and hands over; `nodes list` shows when it is drained.")
