@@ -73,7 +73,9 @@ class EgressAddresses:
         name = self._known(kind, name)
         now = self._clock.now()
         until = now + length if length is not None else None
-        suspension = EgressSuspension(kind=kind, name=name, by=by.name or "an operator", since=now, until=until, reason=shorten_reason(reason))
+        suspension = EgressSuspension(
+            kind=kind, name=name, by=by.name or "an operator", since=now, until=until, reason=shorten_reason(reason)
+        )
         await self._store.suspend_egress(suspension)
         after = {**({"until": timestamp(until)} if until else {}), **({"reason": suspension.reason} if suspension.reason else {})}
         await self._audit.add(by.account_id, by.actor, by.client, "egress.suspended", f"{kind.value} {name}", after=after)
