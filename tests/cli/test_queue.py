@@ -1,5 +1,6 @@
 """`sendryd queue`, on a queue that was filled by hand."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -193,6 +194,8 @@ def test_a_destination_and_an_account_are_stopped_and_go_on(cli: Any, message: N
         ("destination", "one.test", "their server is moved"),
         ("account", "org_0000000000001", "spam"),
     ]
+    times = [line.split("\t")[3:5] for line in cli.run("queue", "suspensions").stdout.splitlines()]
+    assert [re.sub(r"(\w+ )?\d\d:\d\d UTC", "a time", each) for pair in times for each in pair] == ["a time"] * 3 + ["it is resumed"]
     assert "suspended already" in cli.fault("queue", "suspend", "--account", "org_0000000000001")
     assert cli.json("queue", "resume", "--account", "default") == {"suspended": False, "released": 2}
     assert cli.json("queue", "resume", "--domain", "one.test")["suspended"] is False

@@ -1,12 +1,15 @@
 """Sites with their rules, and what is stopped."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from sendryd.accounts.egress import AddressState
 from sendryd.accounts.siteboard import SiteView as Site
-from sendryd.dashboard.engineview import limits_text, site_views, stop_views
+from sendryd.dashboard.engineview import limits_text, pool_views, site_views, stop_views
 from sendryd.model.ids import AccountId
 from sendryd.model.lane import LimitCause
+from sendryd.policy.egress import Source
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.shaping.limits import Limits, Rate
@@ -78,3 +81,22 @@ def test_what_is_stopped_has_its_end_and_its_reason() -> None:
         ("Account", "org_0000000000001", "Mara", False, "spam"),
         ("Pool", "bulk", "Ada", True, "listed"),
     ]
+
+
+def test_addresses_are_listed_by_their_pools() -> None:
+    def state(pool: str, address: str, *, of: EgressKind | None = None, **changes: Any) -> AddressState:
+        found = EgressSuspension(kind=of, name=address, by="Ada", since=NOW, until=None, reason="") if of is not None else None
+        usual: dict[str, Any] = {"suspension": found, "pool_suspension": None, "cap": None, "sent": {}}
+        return AddressState(pool=pool, source=Source(address, "a.example"), **{**usual, **changes})
+
+    warming = state("default", "192.0.2.1", cap=50, sent={"google": 7})
+    bulk = state("bulk", "192.0.2.3", of=EgressKind.POOL)
+    default, other = pool_views(
+        [warming, state("default", "192.0.2.2", of=EgressKind.ADDRESS), replace(bulk, pool_suspension=bulk.suspension)]
+    )
+    assert [(each.address, each.today, each.is_suspended) for each in default.addresses] == [
+        ("192.0.2.1", "7 of 50 to google", False),
+        ("192.0.2.2", "", True),
+    ]
+    assert (default.name, default.is_suspended) == ("default", False)
+    assert (other.name, other.is_suspended, other.addresses[0].is_suspended) == ("bulk", True, False)

@@ -210,6 +210,20 @@ def test_send(world: World, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("curl", "swaks")
+def test_commands_know_the_ports_that_the_system_has_chosen(world: World) -> None:
+    assert world.relay.env["SENDRYD_HTTP_LISTEN"].endswith(":0")
+    for url in (
+        world.relay.json("people", "owner-link")["url"],
+        world.relay.json("people", "invite", "ports@acme.example", "--role", "viewer")["url"],
+    ):
+        assert url.startswith(f"{world.relay.ready['http']}/")
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert b'data-page="welcome"' in page.read()
+    world.relay.run("people", "remove", "ports@acme.example")
+    sent = world.relay.json("send", "--from", AUTHOR, "--to", "user@example.org", "--key", world.live_key)
+    world.relay.wait_for_status(sent["id"], {"delivered"}, key=world.live_key)
+
+
 def test_the_printed_lines_work_as_pasted(relay: RelayProcess, tmp_path: Path) -> None:
     assert wait_until(lambda: "/v1/test-emails" in relay.log_path.read_text("utf-8"))
     printed = relay.log_path.read_text("utf-8")

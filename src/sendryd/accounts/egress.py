@@ -11,6 +11,7 @@ from sendryd.accounts.errors import BadField
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.moment import timestamp
 from sendryd.policy.egress import Pools, Source, waiting_words
+from sendryd.policy.explain.words import clock
 from sendryd.policy.warmup import day_cap
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import EgressKind, EgressSuspension, QueueFilter, Store
@@ -73,7 +74,9 @@ class EgressAddresses:
         name = self._known(kind, name)
         now = self._clock.now()
         until = now + length if length is not None else None
-        suspension = EgressSuspension(kind=kind, name=name, by=by.name or by.actor, since=now, until=until, reason=shorten_reason(reason))
+        suspension = EgressSuspension(
+            kind=kind, name=name, by=by.name or "an operator", since=now, until=until, reason=shorten_reason(reason)
+        )
         await self._store.suspend_egress(suspension)
         after = {**({"until": timestamp(until)} if until else {}), **({"reason": suspension.reason} if suspension.reason else {})}
         await self._audit.add(by.account_id, by.actor, by.client, "egress.suspended", f"{kind.value} {name}", after=after)
@@ -113,15 +116,15 @@ class EgressAddresses:
 def suspension_lines(suspensions: Iterable[EgressSuspension], now: datetime) -> list[str]:
     """A sentence for each suspended address and pool."""
     return [
-        f"The {each.kind.value} {each.name} is suspended {ends(each.until)}{f': {each.reason}' if each.reason else '.'}"
+        f"The {each.kind.value} {each.name} is suspended {ends(each.until, now)}{f': {each.reason}' if each.reason else '.'}"
         for each in suspensions
         if not each.is_over(now)
     ]
 
 
-def ends(until: datetime | None) -> str:
+def ends(until: datetime | None, now: datetime) -> str:
     """When a suspension ends, in words."""
-    return f"until {timestamp(until)}" if until is not None else "until it is resumed"
+    return f"until {clock(until, now)}" if until is not None else "until it is resumed"
 
 
 def _normalise(kind: EgressKind, name: str) -> str:

@@ -1,5 +1,6 @@
 """`sendryd queue suspend|resume|addresses`: the addresses that mail leaves from."""
 
+from datetime import datetime
 from typing import Annotated, TypedDict
 
 import typer
@@ -67,17 +68,17 @@ def suspend(
     kind, name = _target(address, pool)
     period = duration(length, parse_period)
 
-    async def work(basics: Basics) -> EgressSuspension:
+    async def work(basics: Basics) -> tuple[EgressSuspension, datetime]:
         try:
-            return await _addresses(basics).suspend(kind, name, AUTHOR, length=period, reason=reason)
+            return await _addresses(basics).suspend(kind, name, AUTHOR, length=period, reason=reason), basics.clock.now()
         except BadField as error:
             raise CommandFailed(str(error)) from None
 
-    suspension = with_store(work)
+    suspension, now = with_store(work)
     if as_json:
         print_json(_suspension_json(suspension))
     else:
-        say(f"The {kind.value} {suspension.name} is suspended {ends(suspension.until)}.")
+        say(f"The {kind.value} {suspension.name} is suspended {ends(suspension.until, now)}.")
 
 
 def resume(address: AddressOption = None, pool: PoolOption = None, reason: ReasonOption = "", as_json: Json = False) -> None:
@@ -103,17 +104,17 @@ def resume(address: AddressOption = None, pool: PoolOption = None, reason: Reaso
 def addresses(as_json: Json = False) -> None:
     """List the addresses that mail leaves from: pool, EHLO name, warm-up of today, suspension."""
 
-    async def work(basics: Basics) -> list[AddressState]:
-        return await _addresses(basics).states()
+    async def work(basics: Basics) -> tuple[list[AddressState], datetime]:
+        return await _addresses(basics).states(), basics.clock.now()
 
-    states = with_store(work)
+    states, now = with_store(work)
     if as_json:
         print_json(page([_address_json(each) for each in states], has_more=False))
         return
     print_table(
         ("pool", "address", "name", "weight", "today", "state"),
         [
-            (each.pool, each.source.address, each.source.hello_name, str(each.source.weight), each.today, _state(each.suspension))
+            (each.pool, each.source.address, each.source.hello_name, str(each.source.weight), each.today, _state(each.suspension, now))
             for each in states
         ],
         if_empty="SENDRYD_EGRESS lists no addresses: the system chooses the one that mail leaves from.",
@@ -125,11 +126,11 @@ async def say_suspensions(basics: Basics) -> list[str]:
     return suspension_lines(await basics.store.list_egress_suspensions(), basics.clock.settled())
 
 
-def _state(suspension: EgressSuspension | None) -> str:
+def _state(suspension: EgressSuspension | None, now: datetime) -> str:
     if suspension is None:
         return "in use"
     which = "pool suspended" if suspension.kind is EgressKind.POOL else "suspended"
-    return f"{which} {ends(suspension.until)}{f': {suspension.reason}' if suspension.reason else ''}"
+    return f"{which} {ends(suspension.until, now)}{f': {suspension.reason}' if suspension.reason else ''}"
 
 
 def _suspension_json(suspension: EgressSuspension) -> SuspensionJson:

@@ -1,5 +1,6 @@
 """`sendryd queue effects` and `relax`: suspensions and limits that the replies of a site have brought to it, and ending them."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from sendryd.cli.opening import AUTHOR, CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import command, print_json, print_table, say
 from sendryd.model.moment import timestamp
-from sendryd.policy.explain.words import count
+from sendryd.policy.explain.words import clock, count
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.shaping.limits import Rate
 
@@ -35,16 +36,16 @@ class EffectJson(TypedDict):
 def effects(as_json: Json = False) -> None:
     """List what replies have brought to sites by shaping rules: suspensions and limits, until when, and the reply."""
 
-    async def work(basics: Basics) -> list[Effect]:
-        return await _in_force(basics)
+    async def work(basics: Basics) -> tuple[list[Effect], datetime]:
+        return await _in_force(basics), basics.clock.now()
 
-    found = with_store(work)
+    found, now = with_store(work)
     if as_json:
         print_json(page([_json(each) for each in found], has_more=False))
         return
     print_table(
         ("site", "rule", "what", "until", "reply"),
-        [(each.site, each.rule, _words(each), timestamp(each.ends_at), each.reply) for each in found],
+        [(each.site, each.rule, _words(each), clock(each.ends_at, now), each.reply) for each in found],
         if_empty="No site is suspended or limited for what its servers said.",
     )
 

@@ -18,6 +18,7 @@ from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_table, say
 from sendryd.model.ids import ORGANIZATION_PREFIX, AccountId, format_id, parse_id
 from sendryd.model.moment import timestamp
+from sendryd.policy.explain.words import clock
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EgressSuspension, PausedDestination, SuspendedAccount
@@ -138,7 +139,7 @@ def resume(
 def suspensions(as_json: Json = False) -> None:
     """List what is stopped: destinations, accounts, addresses and pools; by whom, until when, why."""
 
-    async def work(basics: Basics) -> list[dict[str, Any]]:
+    async def work(basics: Basics) -> tuple[list[tuple[Any, ...]], datetime]:
         now = basics.clock.now()
         paused = [each for each in await basics.store.list_paused_destinations() if not each.is_over(now)]
         suspended = [each for each in await basics.store.list_suspended_accounts() if not each.is_over(now)]
@@ -148,15 +149,18 @@ def suspensions(as_json: Json = False) -> None:
         ]
         rows += [("account", format_id(ORGANIZATION_PREFIX, each.account_id), each) for each in suspended]
         rows += [(each.kind.value, each.name, each) for each in egresses]
-        return [_row(what, name, each.by, each.since, each.until, each.reason) for what, name, each in rows]
+        return [(what, name, each.by, each.since, each.until, each.reason) for what, name, each in rows], now
 
-    found = with_store(work)
+    found, now = with_store(work)
     if as_json:
-        print_json({"data": found, "has_more": False, "next_cursor": None})
+        print_json({"data": [_row(*each) for each in found], "has_more": False, "next_cursor": None})
         return
     print_table(
         ("what", "name", "by", "since", "until", "reason"),
-        [tuple(str(value or "-") for value in each.values()) for each in found],
+        [
+            (what, name, by, clock(since, now), clock(until, now) if until else "it is resumed", reason or "-")
+            for what, name, by, since, until, reason in found
+        ],
         if_empty="Nothing is stopped.",
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
+from sendryd.app.served import read_served
 from sendryd.app.values import Address
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, command, explain, fail, print_json, say
@@ -51,6 +52,8 @@ def send(
     except ValueError as error:
         fail(f"the message cannot be composed: {error}")
     address = settings.smtp_listen[0]
+    if not address.port:  # the system has chosen one
+        address = read_served(settings.data_dir).smtp or address
     try:
         reply = _send(address, settings.cert_path, secret, message, sender, to)
     except smtplib.SMTPResponseException as error:

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics, build_basics
 from sendryd.app.cluster import place_of
 from sendryd.app.links import public_url
+from sendryd.app.served import Served, note_served
 from sendryd.app.settings import Settings, SettingsError
 from sendryd.app.values import Address
 from sendryd.cli.options import Json, options
@@ -99,6 +101,8 @@ async def _main(settings: Settings, roles: Any, number: int, *, as_json: bool) -
     basics = await build_basics(settings, number)
 
     async def on_ready(ready: Ready) -> None:
+        with suppress(OSError):  # on a full disk it serves all the same
+            note_served(settings.data_dir, Served(ready.smtp[0] if ready.smtp else None, ready.http))
         # Only now: a start that fails before would have created keys and never shown them.
         secrets = await _make_first_keys(basics) if await _needs_first_keys(basics) else {}
         owner_url = await _owner_url(basics, settings, ready) if number == 1 else ""

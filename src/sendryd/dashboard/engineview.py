@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 from urllib.parse import quote
 
@@ -45,17 +46,23 @@ class SiteView:
     effects: tuple[EffectView, ...]  # what its replies have brought
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class AddressView:
-    """An address that mail leaves from, in one pool."""
+    """An address that mail leaves from."""
 
-    pool: str
-    is_first: bool  # of its pool
     address: str
     hello_name: str
     today: str  # `40 of 100`; empty if it does not warm up
-    is_suspended: bool  # itself
-    is_pool_suspended: bool
+    is_suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool of addresses."""
+
+    name: str
+    is_suspended: bool
+    addresses: tuple[AddressView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +138,19 @@ def stop_views(
     )
 
 
-def address_views(states: Iterable[AddressState]) -> tuple[AddressView, ...]:
-    """The addresses that mail leaves from, in the order of the setting."""
-    views: list[AddressView] = []
-    for each in states:
-        views.append(
-            AddressView(
-                pool=each.pool,
-                is_first=not views or views[-1].pool != each.pool,
-                address=each.source.address,
-                hello_name=each.source.hello_name,
-                today=each.today,
-                is_suspended=each.suspension is not None and each.suspension.kind is EgressKind.ADDRESS,
-                is_pool_suspended=each.pool_suspension is not None,
-            )
+def pool_views(states: Iterable[AddressState]) -> tuple[PoolView, ...]:
+    """The pools with their addresses, in the order of the setting."""
+    return tuple(_pool(name, tuple(members)) for name, members in groupby(states, key=lambda each: each.pool))
+
+
+def _pool(name: str, members: tuple[AddressState, ...]) -> PoolView:
+    addresses = tuple(
+        AddressView(
+            each.source.address,
+            each.source.hello_name,
+            each.today,
+            each.suspension is not None and each.suspension.kind is EgressKind.ADDRESS,
         )
-    return tuple(views)
+        for each in members
+    )
+    return PoolView(name, any(each.pool_suspension is not None for each in members), addresses)

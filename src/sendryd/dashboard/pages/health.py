@@ -12,7 +12,7 @@ from sendryd.accounts.alerting import Alerting, BadUrl
 from sendryd.accounts.audit import By
 from sendryd.accounts.siteboard import list_sites
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.engineview import address_views, site_views, stop_views
+from sendryd.dashboard.engineview import pool_views, site_views, stop_views
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.pages.reports import SUMMED, sum_view
 from sendryd.dashboard.timeline import Moment, moment_of
@@ -201,7 +201,7 @@ async def _read_engine(visit: Visit, now: datetime) -> Mapping[str, object]:
         "stops": stop_views(
             await store.list_paused_destinations(), await store.list_suspended_accounts(), await store.list_egress_suspensions(), now
         ),
-        "addresses": address_views(await needs.egress.states()),
+        "pools": pool_views(await needs.egress.states()),
         "sums": [sum_view(each) for each in sums],
     }
 

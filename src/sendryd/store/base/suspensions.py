@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Protocol
 
 from sendryd.model.ids import AccountId
-from sendryd.model.moment import timestamp
 from sendryd.store.base.queue import HeldBy
 
 
@@ -22,7 +21,7 @@ class SuspendedAccount:
     @property
     def note(self) -> HeldBy:
         """What each of its held deliveries says."""
-        until = f" until {timestamp(self.until)}" if self.until else ""
+        until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
         return HeldBy(
             by=self.by,
             since=self.since,
