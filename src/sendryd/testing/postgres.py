@@ -54,7 +54,7 @@ def find_programs() -> Path | None:
     return Path(program).resolve().parent if program else None
 
 
-def _as_other_user() -> dict[str, Any]:
+def as_other_user() -> dict[str, Any]:
     """Arguments of a subprocess that must not be root."""
     if os.getuid():
         return {}
@@ -63,7 +63,7 @@ def _as_other_user() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Runs in the server's process: the server of a test run that is killed ends with it."""
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGQUIT)
 
@@ -85,7 +85,7 @@ class Server:
     def make(self) -> None:
         """Makes an empty cluster."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        user = _as_other_user()
+        user = as_other_user()
         if user:
             os.chown(self.folder, user["user"], user["group"])
         command = [
@@ -126,8 +126,8 @@ class Server:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  no lock is taken there
-                **_as_other_user(),
+                preexec_fn=end_with_parent,  # noqa: PLW1509  no lock is taken there
+                **as_other_user(),
             )
         ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         for _ in range(600):

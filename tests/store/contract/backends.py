@@ -5,6 +5,7 @@ that has it open, and a call after `aclose` is the next start. The tests of an a
 names it.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -29,6 +30,7 @@ from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import segments
 from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.creating import create_database
+from sendryd.testing.pgbouncer import shared_bouncer
 from sendryd.testing.postgres import shared_server
 from sendryd.testing.stores import open_new_store, quick_folder
 
@@ -109,6 +111,8 @@ _REST: Final = {
 }
 ALL: Final = frozenset(Aggregate)
 MAIL: Final = ALL - _REST
+# What always passes through PgBouncer: each kind of transaction. With SENDRYD_TEST_PGBOUNCER=all everything does.
+POOLED: Final = frozenset({Aggregate.ACCEPTING, Aggregate.CLAIMS, Aggregate.PEOPLE, Aggregate.WEBHOOKS})
 
 Open: TypeAlias = Callable[[], Awaitable[Store]]
 
@@ -174,6 +178,17 @@ async def _postgres(_folder: Path) -> AsyncIterator[Open]:
 
 
 @asynccontextmanager
+async def _pgbouncer(_folder: Path) -> AsyncIterator[Open]:
+    async with _new_database() as (target, folder):
+        name = target.name.rpartition("/")[2]
+
+        async def open_one() -> Store:
+            return await open_postgres(shared_bouncer().target(name), folder, monotonic=monotonic)
+
+        yield open_one
+
+
+@asynccontextmanager
 async def _new_database() -> AsyncIterator[tuple[Target, Path]]:
     server = shared_server()
     name = server.new_database()
@@ -189,6 +204,12 @@ BACKENDS: Final = (
     Backend(name="memory", aggregates=MAIL - {Aggregate.MODEL}, install=_memory),
     Backend(name="sqlite", aggregates=ALL, install=_sqlite),
     Backend(name="postgres", aggregates=ALL, install=_postgres, marks=(pytest.mark.sockets, pytest.mark.needs("postgres"))),
+    Backend(
+        name="pgbouncer",
+        aggregates=ALL if os.environ.get("SENDRYD_TEST_PGBOUNCER") == "all" else POOLED,
+        install=_pgbouncer,
+        marks=(pytest.mark.sockets, pytest.mark.needs("postgres", "pgbouncer")),
+    ),
     Backend(name="sqlite-cramped", aggregates=ALL - {Aggregate.MODEL}, install=_sqlite_cramped),
 )
 

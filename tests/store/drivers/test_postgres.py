@@ -1,9 +1,10 @@
 """Connections to PostgreSQL: what goes wrong is said in one sentence, without the password."""
 
-import os
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -12,7 +13,9 @@ import pytest
 from sendryd.store.drivers.postgres import PostgresConnection, Target, TryAgain, is_pooled, translated
 from sendryd.store.drivers.statement import Statement
 from sendryd.store.errors import Conflict, NotAllowed, StoreError, StoreFull, StoreUnavailable, TookTooLong
-from sendryd.testing.postgres import Server, free_port, make_folder_of_server, own_server
+from sendryd.store.postgres import migrate
+from sendryd.testing.pgbouncer import shared_bouncer
+from sendryd.testing.postgres import Server, free_port, make_folder_of_server, own_server, shared_server
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("postgres")]
 
@@ -126,7 +129,7 @@ def test_a_session_that_the_server_ends(server: Server, database: str) -> None:
     connection.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.needs("root")
 def test_a_full_disk(server: Server, database: str) -> None:
     folder = make_folder_of_server()
     try:
@@ -186,6 +189,28 @@ def test_a_target_shows_no_password() -> None:
 
 async def test_a_direct_connection_is_not_pooled(server: Server) -> None:
     assert not await is_pooled(server.target("postgres"))
+
+
+@pytest.mark.needs("pgbouncer")
+async def test_a_connection_through_pgbouncer_is_pooled() -> None:
+    assert await is_pooled(shared_bouncer().target("postgres"))
+
+
+@pytest.mark.needs("pgbouncer")
+def test_nothing_is_left_behind_in_a_pooled_session() -> None:
+    found = shared_server().new_database()
+    target = shared_bouncer().target(found)
+    assert asyncio.run(migrate.pending(target)) == []
+    connections = [PostgresConnection(replace(target, is_pooled=True), TIMEOUT) for _ in range(2)]
+    for connection in connections:
+        connection.begin(is_alone=True)
+        connection.commit()
+        with connection.reading(1.0):
+            assert connection.value(of("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"), {}) == 0
+        settings = "SELECT current_setting('statement_timeout'), current_setting('jit'), current_setting('application_name')"
+        assert connection.tuples(of(settings), {}) == [("0", "on", "")]
+        connection.close()
+    shared_server().drop_database(found)
 
 
 def test_sums_and_averages_are_numbers(server: Server) -> None:
