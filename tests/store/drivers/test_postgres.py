@@ -85,7 +85,7 @@ def test_a_database_that_does_not_exist(server: Server) -> None:
 
 def test_a_port_that_nothing_listens_at() -> None:
     fault = fault_of(Target(f"postgresql://limited:{SECRET}@127.0.0.1:{free_port()}/mail", "db.example/mail"))
-    assert fault.startswith("the database at db.example/mail cannot be reached: Connect call failed")
+    assert fault == "the database at db.example/mail cannot be reached: Connection refused"
 
 
 def test_a_host_that_has_no_address() -> None:
