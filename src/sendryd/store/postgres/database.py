@@ -152,8 +152,10 @@ class PostgresDatabase(Database):
             raise StoreUnavailable("the store is closed")
 
     @override
-    async def write(self, action: Callable[[Connection, Any], Result], *, is_alone: bool = True) -> Result:
-        result: Result = await self.writer.submit(action, is_alone=is_alone)
+    async def write(
+        self, action: Callable[[Connection, Any], Result], *, is_alone: bool = True, key: str = "", deliveries: Sequence[int] = ()
+    ) -> Result:
+        result: Result = await self.writer.submit(action, is_alone=is_alone, key=key, deliveries=deliveries)
         return result
 
     @override

@@ -122,7 +122,10 @@ INSERT INTO domain_shard (domain, shard) VALUES (:domain, :shard::smallint) ON C
 
 -- name: move_domain
 -- Moves the waiting mail of a domain to a shard.
-UPDATE delivery SET shard = :shard::smallint WHERE domain = :domain AND state IN ('queued', 'leased', 'held') AND shard <> :shard::smallint;
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM delivery WHERE domain = :domain AND state IN ('queued', 'leased', 'held') AND shard <> :shard::smallint ORDER BY id FOR UPDATE
+)
+UPDATE delivery SET shard = :shard::smallint FROM chosen WHERE delivery.id = chosen.id;
 
 -- name: server_time
 -- The server's time, in milliseconds.

@@ -91,7 +91,9 @@ class PostgresWriter(Writer):
     def _store(self, connection: PostgresConnection, batch: Sequence[Operation]) -> None:
         connection.begin(is_alone=any(operation.is_alone for operation in batch))
         rows = self._make_batch()
-        # Another transaction may wait for a key of this one: each takes its keys in their order, so this one does not wait for it, too.
+        named = {number for operation in batch for number in operation.deliveries}
+        if named and len(batch) > 1:
+            rows.lock(connection, sorted(named))
         act(sorted(batch, key=lambda each: each.key), connection, rows, lambda: (connection.changed, connection.faults))
         if rows.contents:
             left = rows.place(connection, self._contents.put_many(connection, rows.contents))

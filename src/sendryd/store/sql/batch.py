@@ -20,6 +20,10 @@ class Batch(Protocol):
         """Number of rows left so far: it grows when an operation has changed something."""
         ...
 
+    def lock(self, connection: Connection, deliveries: Sequence[int]) -> None:
+        """Locks deliveries in the order of their ids."""
+        ...
+
     def place(self, connection: Connection, places: Sequence[Place]) -> Sequence[Place]:
         """Stores the messages with the places of their contents. Returns the places of contents that no message refers to any more."""
         ...

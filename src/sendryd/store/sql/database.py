@@ -44,21 +44,23 @@ class Database(ABC):
         """Runs a look-up that may take long in a thread, in one read transaction. Raises `TookTooLong`."""
 
     @abstractmethod
-    async def write(self, action: Callable[[Connection, Any], Result], *, is_alone: bool = True) -> Result:
+    async def write(
+        self, action: Callable[[Connection, Any], Result], *, is_alone: bool = True, key: str = "", deliveries: Sequence[int] = ()
+    ) -> Result:
         """Runs an action in the writer's next transaction; returns once it is committed. The second argument of the action is the batch.
 
         With `is_alone` no other process changes anything between what the action reads and what it writes. Actions that need no such
         promise do without: processes that share a server then do not wait for one another.
+
+        Two transactions of processes that share a server must not wait for each other. So a batch first locks the `deliveries` that its actions name, in
+        the order of their ids, and runs the actions in the order of their keys: one that waits for others' action of the same kind has a `key`.
         """
 
     @abstractmethod
     async def write_contents(
         self, action: Callable[[Connection, Any], Result], sizes: Sequence[int], *, is_alone: bool = False, key: str = ""
     ) -> Result:
-        """Does what `write` does, with new contents of these sizes, in octets, in the batch. Raises `StoreFull`.
-
-        Actions that wait for another process's action with the same `key` are run in the order of their keys: no two processes wait for each other.
-        """
+        """Does what `write` does, with new contents of these sizes, in octets, in the batch. Raises `StoreFull`."""
 
     @abstractmethod
     def check_room(self, size: int) -> None:

@@ -34,6 +34,7 @@ class Operation:
     size: int
     is_alone: bool
     key: str
+    deliveries: Sequence[int]
     result: Any = None
     error: BaseException | None = None
 
@@ -68,7 +69,9 @@ class Writer(ABC):
         """Starts the thread."""
         self._thread.start()
 
-    def submit(self, action: Action, *, size: int = 0, is_alone: bool = True, key: str = "") -> asyncio.Future[Any]:
+    def submit(
+        self, action: Action, *, size: int = 0, is_alone: bool = True, key: str = "", deliveries: Sequence[int] = ()
+    ) -> asyncio.Future[Any]:
         """Submits an operation. The future resolves once it is committed."""
         loop = self._loop
         if loop is None:
@@ -79,7 +82,7 @@ class Writer(ABC):
                 raise StoreUnavailable("the store is closed")
             if not self.is_alive:
                 raise StoreUnavailable("the writer has ended")
-            self._waiting.append(Operation(action, future, size, is_alone, key))
+            self._waiting.append(Operation(action, future, size, is_alone, key, deliveries))
             self._octets += size
             if self._wanted and (len(self._waiting) >= self._wanted or self._octets >= GATHER_OCTETS):
                 self._wanted = 0

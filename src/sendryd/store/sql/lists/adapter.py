@@ -1,6 +1,7 @@
 """Suppressions and unsubscribes."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sendryd.model.ids import SUPPRESSION_PREFIX, UNSUBSCRIBE_PREFIX, AccountId, SuppressionId, UnsubscribeId
 from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
@@ -13,6 +14,8 @@ from sendryd.store.errors import NotFound
 from sendryd.store.sql.database import Database
 from sendryd.store.sql.lists.queries import SQL
 from sendryd.store.sql.lists.suppressed import Suppressed
+
+LAST: Final = "~"  # the key of changes of suppressions, behind all others: from then on a transaction waits for nothing else
 
 
 class Lists:
@@ -27,7 +30,7 @@ class Lists:
         def action(connection: Connection, _batch: object) -> int:
             return sum(len(fetch_rows(connection, SQL["insert_suppression"], **row)) for row in rows)
 
-        count = await self._database.write(action)
+        count = await self._database.write(action, key=LAST)
         for each in suppressions:
             self._suppressed.add(each.account_id, (each.email,))
         return count
@@ -57,8 +60,11 @@ class Lists:
         return self._database.unreadable.page(rows, read_suppression, limit)
 
     async def remove_suppression(self, account_id: AccountId, email: str) -> None:
-        if not await self._database.change(SQL["remove_suppression"], account_id=account_id, email=email):
-            raise NotFound("no such row")
+        def action(connection: Connection, _batch: object) -> None:
+            if not change(connection, SQL["remove_suppression"], account_id=account_id, email=email):
+                raise NotFound("no such row")
+
+        await self._database.write(action, is_alone=False, key=LAST)
         self._suppressed.discard(account_id, email)
 
     async def add_unsubscribes(self, unsubscribes: Sequence[Unsubscribe]) -> list[Unsubscribe]:

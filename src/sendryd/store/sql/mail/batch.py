@@ -70,6 +70,10 @@ class Rows:
                 metadata, text = event.metadata, to_json(event.metadata) if event.metadata else None
             self.events.append(event_row(subject, event, moment, text))
 
+    def lock(self, connection: Connection, deliveries: Sequence[int]) -> None:
+        """Locks deliveries in the order of their ids."""
+        connection.rows(SQL["lock_deliveries"], {"ids": to_json(list(deliveries))})
+
     def place(self, connection: Connection, places: Sequence[Place]) -> list[Place]:
         """Stores messages with the places of their contents. Returns the places of contents that no message refers to any more."""
         new, left = len(self.messages), list[Place]()

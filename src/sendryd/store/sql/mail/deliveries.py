@@ -115,8 +115,8 @@ class Deliveries:
                 yield piece
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
-        recording = Recording(lease, outcomes, to_ms(now))
-        await self._database.write(lambda _, rows: rows.recordings.append(recording), is_alone=False)
+        recording, ids = Recording(lease, outcomes, to_ms(now)), [outcome.delivery_id for outcome in outcomes]
+        await self._database.write(lambda _, rows: rows.recordings.append(recording), is_alone=False, deliveries=ids)
         if recording.is_lost:
             raise LeaseLost("the lease was returned, or another worker holds the delivery")
         for account_id, email in recording.suppressed:
@@ -125,10 +125,10 @@ class Deliveries:
             self._scan.restart()
 
     async def release(self, lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
-        await self._queue_again(SQL["release"], ids=to_json(delivery_ids), token=lease.token, boot=lease.owner.boot)
+        await self._queue_again(SQL["release"], delivery_ids, token=lease.token, boot=lease.owner.boot)
 
     async def return_leases(self, owner: Owner, delivery_ids: Sequence[DeliveryId], now: datetime) -> int:
-        return await self._queue_again(SQL["return_leases"], ids=to_json(delivery_ids), boot=owner.boot, moment=to_ms(now))
+        return await self._queue_again(SQL["return_leases"], delivery_ids, boot=owner.boot, moment=to_ms(now))
 
     async def list_leased(self, owner: Owner) -> list[tuple[int, DeliveryId]]:
         rows = await self._database.read_rows(SQL["list_leased"], boot=owner.boot, node=owner.node)
@@ -154,11 +154,12 @@ class Deliveries:
         self._scan.look_again_at(domains)
         return returned
 
-    async def _queue_again(self, statement: Statement, **values: Any) -> int:
+    async def _queue_again(self, statement: Statement, delivery_ids: Sequence[DeliveryId], **values: Any) -> int:
         """Runs a statement that returns the domain of each delivery that it has queued."""
         unreadable = self._database.unreadable
+        values["ids"] = to_json(delivery_ids)
         rows = await self._database.write(
-            lambda connection, _: unreadable.fetch(connection, statement, DELIVERY_PREFIX, values), is_alone=False
+            lambda connection, _: unreadable.fetch(connection, statement, DELIVERY_PREFIX, values), is_alone=False, deliveries=delivery_ids
         )
         self._scan.look_again_at({row["domain"] for row in rows if row is not None})
         return len(rows)

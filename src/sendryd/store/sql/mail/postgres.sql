@@ -3,8 +3,9 @@
 -- With statistics from before a queue grew, the planner takes an index of all that waits for one of a few rows. `state || ''`, `due_at + 0` and
 -- `shard + 0` keep it from these indexes where rows are found by their ids, and `lower(state)` leads it to the two indexes with this condition.
 --
--- Where several rows are locked, they are locked in the order of their ids: transactions of several processes then never wait for one another in a
--- circle.
+-- Transactions of several processes must not wait for one another in a circle. Where several rows are locked, they are locked in the order of their
+-- ids. Changes of what waits, and claims, leave those rows alone that another transaction is about to change: it is one that claims them, or has, because
+-- such changes are alone.
 
 -- name: insert_message
 -- Stores a message; the number of its content is in `segment`.
@@ -158,6 +159,10 @@ WITH held AS MATERIALIZED (
 SELECT coalesce(json_agg(json_build_array(held.id, token, lease_node, lease_boot, message_id, forward_path, account_id, mode)), '[]')::text
 FROM held LEFT JOIN message ON message.id = held.message_id;
 
+-- name: lock_deliveries
+-- Deliveries that no other process changes from then on.
+SELECT id FROM delivery WHERE id {in_numbers:ids} ORDER BY id FOR UPDATE;
+
 -- name: record_outcome
 -- Records the outcome of an attempt. A counted attempt sets the crash count to zero.
 UPDATE delivery
@@ -208,7 +213,7 @@ WITH chosen AS MATERIALIZED (
     FROM delivery LEFT JOIN message ON message.id = delivery.message_id
     WHERE delivery.id {in_numbers:ids} AND delivery.state || '' = :before
       AND NOT (CAST(:spares_scheduled AS BIGINT) = 1 AND delivery.attempts = 0 AND coalesce(message.scheduled_at, 0) > CAST(:due_at AS BIGINT))
-    ORDER BY delivery.id FOR UPDATE OF delivery
+    ORDER BY delivery.id FOR UPDATE OF delivery SKIP LOCKED
 )
 UPDATE delivery SET state = :after,
     due_at = CASE WHEN :due_at IS NULL THEN due_at
@@ -221,7 +226,7 @@ RETURNING delivery.id, message_id, forward_path, chosen.account_id, chosen.mode;
 -- name: set_class
 -- Gives waiting deliveries another class.
 WITH chosen AS MATERIALIZED (
-    SELECT id FROM delivery WHERE id {in_numbers:ids} AND state || '' IN ('queued', 'held') AND class <> :after ORDER BY id FOR UPDATE
+    SELECT id FROM delivery WHERE id {in_numbers:ids} AND state || '' IN ('queued', 'held') AND class <> :after ORDER BY id FOR UPDATE SKIP LOCKED
 )
 UPDATE delivery SET class = :after FROM chosen WHERE delivery.id = chosen.id;
 

@@ -283,6 +283,10 @@ FROM delivery LEFT JOIN message ON message.id = message_id
 WHERE delivery.id {in_numbers:ids}
   AND (delivery.state = 'leased' OR (delivery.state = 'queued' AND returned_token IS NOT NULL));
 
+-- name: lock_deliveries
+-- Deliveries that no other process changes from then on: on SQLite a transaction that writes has the database.
+SELECT id FROM delivery WHERE id {in_numbers:ids} ORDER BY id;
+
 -- name: lease_again
 -- Leases deliveries again whose lease was returned, so that its outcome can be recorded.
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = returned_token

@@ -180,7 +180,8 @@ class Queue:
         count, size = 0, self._database.sizes.step
         for start in range(0, len(numbers), size):
             some = to_json(numbers[start : start + size])
-            count += await self._database.change(SQL["set_class"], ids=some, after=priority.value)
+            values = {"ids": some, "after": priority.value}
+            count += await self._database.write(partial(_set_class, values))
         return count
 
     async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
@@ -226,6 +227,10 @@ class Queue:
 
     async def _list(self, statement: Statement, **values: Any) -> list[int]:
         return [row["id"] for row in await self._database.read_rows(statement, **values)]
+
+
+def _set_class(values: Row, connection: Connection, _batch: object) -> int:
+    return connection.change(SQL["set_class"], values)
 
 
 def _of_account(account_id: AccountId | None) -> Conditions:

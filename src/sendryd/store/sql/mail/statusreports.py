@@ -27,4 +27,4 @@ class StatusReports:
         def action(connection: Connection, _rows: Rows) -> None:
             change(connection, SQL["settle_report"], id=delivery_id, report=report.value)
 
-        await self._database.write(action, is_alone=False)
+        await self._database.write(action)

@@ -77,8 +77,10 @@ class AuditedDatabase(Database):
         return await self._plain.tidy()
 
     @override
-    async def write(self, action: Action[Result], *, is_alone: bool = True) -> Result:
-        return await self._write(lambda one: self._plain.write(one, is_alone=is_alone), action, lambda _result: True)
+    async def write(self, action: Action[Result], *, is_alone: bool = True, key: str = "", deliveries: Sequence[int] = ()) -> Result:
+        return await self._write(
+            lambda one: self._plain.write(one, is_alone=is_alone, key=key, deliveries=deliveries), action, lambda _result: True
+        )
 
     @override
     async def write_contents(self, action: Action[Result], sizes: Sequence[int], *, is_alone: bool = False, key: str = "") -> Result:

@@ -138,7 +138,14 @@ class SqliteDatabase(Database):
             with translated():
                 self.room.check(size)
 
-    async def write(self, action: Callable[[Connection, Any], Result], *, is_alone: bool = True) -> Result:  # noqa: ARG002
+    async def write(
+        self,
+        action: Callable[[Connection, Any], Result],
+        *,
+        is_alone: bool = True,  # noqa: ARG002
+        key: str = "",  # noqa: ARG002
+        deliveries: Sequence[int] = (),  # noqa: ARG002
+    ) -> Result:
         """Runs an action in the writer's next transaction. SQLite has one writer at a time, so an action is always alone."""
         result: Result = await self.writer.submit(action)
         return result
