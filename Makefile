@@ -9,7 +9,7 @@ INTEROP := build/interop
 PYTHON := $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
 	if $$name -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 
-.PHONY: help setup setup-dev run demo test test-quick test-soak interop-programs fmt lint types arch docs check cov fuzz bench pictures lock clean
+.PHONY: help setup setup-dev run demo test test-quick test-soak test-chaos interop-programs fmt lint types arch docs check cov fuzz bench pictures lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -54,6 +54,9 @@ test-soak: setup-dev ## An hour: crashes, pauses and clock jumps, requests by th
 	SENDRYD_TEST_CONVERSIONS=10000 $(PYTEST) -q --timeout=3600 tests/message/test_conversion.py
 	SENDRYD_TEST_MANY=100 $(PYTEST) -q tests/dashboard/test_many_in_browser.py
 	$(MAKE) fuzz SECONDS=60
+
+test-chaos: setup-dev ## The ledger of three nodes on PostgreSQL through twenty faults
+	SENDRYD_TEST_NODES=3 SENDRYD_TEST_FAULTS=20 $(PYTEST) -q -s tests/crash/test_nodes.py
 
 # npm's packages for the interoperability tests; without npm those are skipped.
 interop-programs:

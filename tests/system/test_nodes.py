@@ -149,3 +149,17 @@ def test_sqlite_has_one_process_and_one_node(tmp_path: Path) -> None:
             assert done.returncode in {1, 2}
             assert b"SENDRYD_DATABASE_URL" in done.stderr
             assert done.stderr.count(b"\n") == 1
+
+
+def test_a_node_that_is_killed_is_taken_over_from_within_40_seconds(tmp_path: Path, url: str) -> None:
+    with World(tmp_path, env={"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}) as world, second_node(world) as other:
+        for number in range(16):  # sites of their own, about half of which the killed node owns
+            world.nameserver.set(f"d{number}.test", "MX", f"10 mx{number}.test.")
+            world.nameserver.set(f"mx{number}.test", "A", "127.0.0.1")
+        world.wait_until(lambda: {node["owns"] for node in nodes_of(world.relay).values()} == {128})
+        other.kill()
+        rest = RestClient(world.relay, world.live_key)
+        rest.post("/v1/emails/batch", {"emails": [mail(f"m{number}", f"d{number}.test") for number in range(16)]})
+        world.wait_until(lambda: len(world.mailhost.mails) == 16, timeout=40)
+        states = {name: (node["state"], node["owns"]) for name, node in nodes_of(world.relay).items()}
+        assert states == {"a": ("up", 256), "b": ("gone", 0)}
