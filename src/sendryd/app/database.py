@@ -1,7 +1,7 @@
 """The configured database: the embedded one, or a server's."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from sendryd.app.settings import Settings
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from sendryd.app.nodes import ClusterStore
     from sendryd.store.drivers.postgres import Target
 
-PORT: Final = 5432
-
 
 def target_of(settings: Settings) -> "Target | None":
     """The server's database; None: it is the embedded one."""
@@ -22,8 +20,8 @@ def target_of(settings: Settings) -> "Target | None":
     from sendryd.store.drivers.postgres import Target
 
     parts = urlsplit(settings.database_url)
-    host = parts.hostname or "the local socket"
-    return Target(settings.database_url, f"{host}:{parts.port or PORT}/{unquote(parts.path.strip('/'))}")
+    hosts = parts.netloc.rpartition("@")[2] or "the local socket"
+    return Target(settings.database_url, f"{hosts}/{unquote(parts.path.strip('/'))}")
 
 
 async def open_configured_store(settings: Settings, clock: Clock, tell_unreadable: Callable[[str, str], None]) -> "Store | ClusterStore":

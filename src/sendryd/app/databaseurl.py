@@ -5,6 +5,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _NODE_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_HOST: Final = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]@,]*)(?::[1-9][0-9]{0,4})?"
+)  # of several, separated by commas; empty: the local socket
 ADVICE: Final = "write postgresql://user:password@host:port/database"
 
 
@@ -15,10 +18,10 @@ def parse_database_url(text: str) -> str:
         return ""
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError:
         raise ValueError(ADVICE) from None
-    if parts.scheme not in {"postgresql", "postgres"} or (port is not None and not port) or not parts.path.strip("/"):
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if parts.scheme not in {"postgresql", "postgres"} or not all(map(_HOST.fullmatch, hosts)) or not parts.path.strip("/"):
         raise ValueError(ADVICE)
     return url
 
