@@ -15,7 +15,7 @@ from sendryd.store.sql.database import Database
 from sendryd.store.sql.lists.queries import SQL
 from sendryd.store.sql.lists.suppressed import Suppressed
 
-LAST: Final = "~"  # the key of changes of suppressions, behind all others: from then on a transaction waits for nothing else
+LAST: Final = "~"  # the key of changes of suppressions, after all others: from then on a transaction waits for nothing else
 
 
 class Lists:

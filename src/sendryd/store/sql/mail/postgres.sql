@@ -4,7 +4,7 @@
 -- `shard + 0` keep it from these indexes where rows are found by their ids, and `lower(state)` leads it to the two indexes with this condition.
 --
 -- Transactions of several processes must not wait for one another in a circle. Where several rows are locked, they are locked in the order of their
--- ids. Changes of what waits, and claims, leave those rows alone that another transaction is about to change: it is one that claims them, or has, because
+-- ids. Changes of waiting mail, and claims, leave those rows alone that another transaction is about to change: it is one that claims them, or has, because
 -- such changes are alone.
 
 -- name: insert_message
