@@ -137,7 +137,7 @@ def _whole(text: str) -> int | float:
 
 
 def _limit(seconds: float) -> str:
-    """The server does not notice that nobody waits for a statement: it must end it by itself."""
+    """The server does not notice that no caller waits for a statement any more: it must end it by itself."""
     return f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}"
 
 
