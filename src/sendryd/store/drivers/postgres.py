@@ -97,7 +97,7 @@ def _reason(error: BaseException) -> str:
 
 
 async def connect(target: Target, timeout: float = CONNECT_TIMEOUT) -> "asyncpg.Connection[Any]":
-    """A connection of the running loop, within so many seconds. Raises the store's faults."""
+    """A connection of the running loop, within a number of seconds. Raises the store's faults."""
     with translated(target):
         try:
             connection = await asyncpg.connect(target.url, timeout=timeout, statement_cache_size=0 if target.is_pooled else STATEMENTS)
@@ -137,7 +137,7 @@ def _whole(text: str) -> int | float:
 
 
 def _limit(seconds: float) -> str:
-    """The server does not notice that nobody waits for a statement: it must end it by itself."""
+    """The server does not notice that no client waits for a statement: it must end it by itself."""
     return f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}"
 
 
@@ -264,7 +264,7 @@ class PostgresConnection:
 
     @contextmanager
     def reading(self, seconds: float | None = None) -> Iterator[None]:
-        """One read transaction: everything in it is as of its first statement. The server ends statements after so many seconds, by default after the
+        """One read transaction: everything in it is as of its first statement. The server ends statements after `seconds`, by default after the
         connection's time-out.
         """
         self._is_in_transaction = True
