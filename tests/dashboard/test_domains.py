@@ -94,7 +94,12 @@ def test_settings_and_tracking_are_saved(owner: Browser, viewer: Browser, relay:
     assert (saved.status, "hidden-1" in saved.text, "app@smtp.example.com:587" in saved.text) == (200, False, True)
     inside = owner.send(f"{path}/settings", {**smart, "smarthost": "smtp://app:hidden-2@10.0.0.1"})
     assert (inside.status, "only an operator may set" in inside.text, "hidden-2" in inside.text) == (422, True, False)
+    relay.run("account", "set", "smarthost=smtp://all@smtp.example.com")
     shown = viewer.get(f"{path}/settings")
+    relay.run("account", "set", "smarthost=")
+    assert "Left empty, the mail goes to the account's: smtp://all@smtp.example.com:587" in re.sub(
+        r"<[^>]*>", "", html.unescape(shown.text)
+    )
     assert viewer.post(f"{path}/settings", {"token": shown.token, "tls_policy": "opportunistic"}).status == 403
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from sendryd.accounts.account import Accounts
 from sendryd.accounts.domain_settings import BadDomainSetting, check_settings
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages.domain import frame, on_domain
@@ -46,7 +47,7 @@ async def set_tracking(visit: Visit, domain: SendingDomain) -> Response:
 
 async def show_settings(visit: Visit, domain: SendingDomain) -> Response:
     """`GET /domains/{name}/settings`."""
-    return _show_settings(visit, domain, status=200)
+    return await _show_settings(visit, domain, status=200)
 
 
 async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
@@ -75,7 +76,7 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
     except BadDomainSetting as error:
         wrong["smarthost"] = f"{str(error).removeprefix('smarthost: ')}."
     if wrong:
-        return _show_settings(visit, domain, wrong=wrong, status=422)
+        return await _show_settings(visit, domain, wrong=wrong, status=422)
     after = await visit.needs.domains.by(visit.author).change(
         domain.id,
         lambda settings: replace(
@@ -89,7 +90,7 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
             smarthost=smarthost,
         ),
     )
-    return _show_settings(visit, after, said=SAVED, status=200)
+    return await _show_settings(visit, after, said=SAVED, status=200)
 
 
 def _read_way(fields: Mapping[str, str], present: str) -> str:
@@ -105,7 +106,7 @@ async def remove(visit: Visit, domain: SendingDomain) -> Response:
     """`POST /domains/{name}/remove`: removes a domain whose name was typed."""
     typed = visit.fields.get("name", "")
     if typed.strip().lower() != domain.name:
-        return _show_settings(visit, domain, wrong={"name": f"Type {domain.name} to remove it."}, status=422)
+        return await _show_settings(visit, domain, wrong={"name": f"Type {domain.name} to remove it."}, status=422)
     await visit.needs.domains.by(visit.author).remove(domain)
     return visit.go("/domains")
 
@@ -125,7 +126,9 @@ def _show_tracking(visit: Visit, domain: SendingDomain, *, said: str = "") -> Re
     return visit.show("domain_tracking.html", "domain", values)
 
 
-def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong: Mapping[str, str] | None = None, status: int) -> Response:
+async def _show_settings(
+    visit: Visit, domain: SendingDomain, *, said: str = "", wrong: Mapping[str, str] | None = None, status: int
+) -> Response:
     """The form holds what was typed after a fault, else what is stored."""
     settings, fields = domain.settings, visit.fields if wrong and "tls_policy" in visit.fields else {}
     kind, _, addresses = settings.delivery.partition(":")
@@ -140,6 +143,7 @@ def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong
         "way": fields.get("delivery", kind),
         "way_to": fields.get("delivery_to", addresses.replace(",", ", ")),
         "smarthost": without_password(fields.get("smarthost", settings.smarthost)),
+        "smarthost_of_account": (await Accounts(visit.needs.store).get(domain.account_id)).settings.smarthost.url,
         "pools": _pools(visit, settings.pool),
         "pool": fields.get("pool", settings.pool),
         "typed": visit.fields.get("name", ""),

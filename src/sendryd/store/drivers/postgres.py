@@ -97,7 +97,7 @@ def _reason(error: BaseException) -> str:
 
 
 async def connect(target: Target, timeout: float = CONNECT_TIMEOUT) -> "asyncpg.Connection[Any]":
-    """A connection of the running loop, made within `timeout` seconds. Raises the store's faults."""
+    """A connection of the running loop, within a number of seconds. Raises the store's faults."""
     with translated(target):
         try:
             connection = await asyncpg.connect(target.url, timeout=timeout, statement_cache_size=0 if target.is_pooled else STATEMENTS)
@@ -137,7 +137,7 @@ def _whole(text: str) -> int | float:
 
 
 def _limit(seconds: float) -> str:
-    """The server does not notice that no caller waits for a statement any more: it must end it by itself."""
+    """The server does not notice that no client waits for a statement: it must end it by itself."""
     return f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}"
 
 
