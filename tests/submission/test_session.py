@@ -11,7 +11,7 @@ import pytest
 from sendryd.runtime.budget import IN_MEMORY, MIB, ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.store.base import QueueFilter
-from sendryd.store.errors import StoreFull
+from sendryd.store.errors import StoreFull, StoreUnavailable
 from sendryd.submission.context import SessionContext
 from sendryd.submission.deadlines import (
     COMMAND_TIMEOUT,
@@ -82,6 +82,21 @@ async def envelope(client: MemoryStream) -> None:
 async def test_white_space_around_a_key_is_ignored(secret: str) -> None:
     async with talking(await virtual_door()) as (client, _, _):
         await log_in(client, secret)
+
+
+async def test_a_key_that_cannot_be_looked_up_is_not_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = await virtual_door()
+    async with talking(door) as (client, _, _):
+        assert (await say(client, b"EHLO vm")).startswith(b"250-")
+        token = base64.b64encode(b"\0u\0" + LIVE_SECRET.encode())
+        with monkeypatch.context() as away:
+            away.setattr(door.directory, "find_key", _gone)
+            assert (await say(client, b"AUTH PLAIN " + token)).startswith(b"454 4.7.0 ")
+        assert (await say(client, b"AUTH PLAIN " + token)).startswith(b"235 ")
+
+
+async def _gone(_secret_hash: bytes) -> None:
+    raise StoreUnavailable("the database is away")
 
 
 async def test_a_silent_stranger_is_shown_out() -> None:

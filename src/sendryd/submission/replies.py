@@ -11,6 +11,7 @@ def _reply(code: int, enhanced: str, text: str) -> Reply:
 
 READY_FOR_TLS: Final = _reply(220, "2.0.0", "Ready to start TLS")
 TLS_UNAVAILABLE: Final = _reply(454, "4.7.0", "TLS not available due to a temporary reason")
+LOGIN_UNAVAILABLE: Final = _reply(454, "4.7.0", "Temporary authentication failure: try again later")  # RFC 4954 §6
 AUTHENTICATED: Final = _reply(235, "2.7.0", "Authentication successful")
 SENDER_OK: Final = _reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK: Final = _reply(250, "2.1.5", "Recipient ok")

@@ -296,8 +296,10 @@ class Session:
     async def _on_credentials(self, event: CredentialsOffered) -> None:
         refusal = await self._login.authenticate(event)
         if refusal is not None:
-            if refusal.key is not RefusalKey.TEMPORARILY_UNAVAILABLE:
-                await self._punish(refusal)
+            if refusal.key is RefusalKey.TEMPORARILY_UNAVAILABLE:
+                self._machine.reply(replies.LOGIN_UNAVAILABLE)
+                return
+            await self._punish(refusal)
             self._machine.reply(refusal.smtp)
             return
         self._machine.reply(replies.AUTHENTICATED)

@@ -20,7 +20,7 @@ from sendryd.model.ids import DeliveryId, MessageId, SuppressionId
 from sendryd.model.message import MessageClass
 from sendryd.model.suppression import Suppression, SuppressionReason
 from sendryd.store.base import Answer, Claim, Engagement, EventFilter, Lease, MessageFilter, NewSuppression, Outcome, Owner, QueueFilter
-from sendryd.store.errors import AlreadyAnswered, NotAllowed
+from sendryd.store.errors import AlreadyAnswered, LeaseLost, NotAllowed, NotFound
 from sendryd.store.postgres.store import PostgresStore, open_store
 from sendryd.testing.postgres import shared_server
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
@@ -87,9 +87,15 @@ class Attack:
                 LATER,
             )
         else:
-            outcomes = [self._outcome(each) for each in ids]
-            await store.record_attempt(lease, outcomes, LATER)
-            self.recorded.update(ids)
+            tasks: list[Any] = [store.record_attempt(lease, [self._outcome(each) for each in ids], LATER)]
+            if way < 0.7:  # a process that takes this one for dead
+                (other,) = (each for each in self.stores if each is not store)
+                tasks.append(other.return_leases(lease.owner, ids, LATER))
+            result = (await asyncio.gather(*tasks, return_exceptions=True))[0]
+            if result is None:
+                self.recorded.update(ids)
+            elif not isinstance(result, LeaseLost):
+                raise result
 
     def _outcome(self, number: DeliveryId) -> Outcome:
         if self.rand.random() < 0.5:
@@ -131,7 +137,7 @@ class Attack:
             return
 
     async def suppress(self, store: PostgresStore, deliveries: list[DeliveryId]) -> None:
-        """What recipients do and people import, for the same addresses that bounces are recorded of."""
+        """What recipients do and people import and lift, for the same addresses that bounces are recorded of."""
         while not self.is_done:
             engagements = [
                 Engagement(
@@ -152,7 +158,11 @@ class Attack:
                 )
                 for email in self.rand.sample(SUPPRESSED, 3)
             ]
-            await asyncio.gather(store.record_engagements(engagements), store.add_suppressions(imported))
+            lifted = [store.remove_suppression(ACCOUNT, email) for email in self.rand.sample(SUPPRESSED, 2)]
+            results = await asyncio.gather(
+                store.record_engagements(engagements), store.add_suppressions(imported), *lifted, return_exceptions=True
+            )
+            assert [each for each in results if isinstance(each, BaseException) and not isinstance(each, NotFound)] == []
 
     async def watch(self) -> None:
         """Ends the attack once nothing waits."""

@@ -87,6 +87,29 @@ async def test_a_silent_process_is_taken_over_from(store: PostgresStore, databas
     assert share.is_first
 
 
+async def test_after_the_database_was_away_no_process_is_taken_for_dead(store: PostgresStore, database: str) -> None:
+    for boot in (1, 2, 1, 2):
+        await store.beat(beat_of(boot))
+    owned = [(await store.beat(beat_of(boot))).shards for boot in (1, 2)]
+    shared_server().run(
+        "UPDATE node SET last_seen = now() - interval '40 seconds'; UPDATE shard SET expires_at = now() - interval '10 seconds'", database
+    )
+    back = [await store.beat(beat_of(boot)) for boot in (1, 2)]
+    assert [share.dead for share in back] == [frozenset(), frozenset()]
+    assert [share.shards for share in back] == owned, "each goes on with what it had"
+
+
+async def test_a_process_that_does_not_come_back_with_the_database_is_taken_over_from(store: PostgresStore, database: str) -> None:
+    await store.beat(beat_of(1))
+    await store.beat(beat_of(2))
+    shared_server().run("UPDATE node SET last_seen = now() - interval '40 seconds'", database)
+    assert not (await store.beat(beat_of(2))).dead
+    shared_server().run("UPDATE node SET back_since = now() - interval '11 seconds' WHERE boot = 2", database)
+    share = await store.beat(beat_of(2))
+    assert share.dead == {1}
+    assert len(share.shards) == SHARDS
+
+
 async def test_a_restart_in_the_same_place_takes_over_at_once(store: PostgresStore) -> None:
     await store.beat(beat_of(1, name="a", place="here"))
     share = await store.beat(beat_of(2, name="a", place="here"))

@@ -21,7 +21,7 @@ from sendryd.store.derived.queries import SQL
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.sqlite import SqliteConnection, translated
 from sendryd.store.drivers.statements import change, fetch_row
-from sendryd.store.errors import StoreUnavailable
+from sendryd.store.errors import StoreError, StoreUnavailable, TookTooLong
 
 FILE_NAME: Final = "derived.db"
 VERSION: Final = 5  # of the file's schema and of the terms in its index: another one is replaced
@@ -94,24 +94,35 @@ class DerivedFile:
     # In the writer's thread.
 
     def _write(self, work: Callable[[MainConnection, SqliteConnection], Result]) -> Result:
-        with translated():
-            main = self._main = self._main or self._open_main()
-            try:
-                connection = self._sound_connection(main)
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    result = work(main, connection)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-                self._checkpoint(connection)
-            except _DAMAGE as error:
-                self._discard()
-                raise DerivedDamaged(f"the derived file is damaged: {error}") from error
+        try:
+            with translated():
+                self._main = self._main or self._open_main()
+                return self._step(self._main, work)
+        except TookTooLong as error:
+            raise StoreUnavailable(str(error)) from error
+
+    def _step(self, main: MainConnection, work: Callable[[MainConnection, SqliteConnection], Result]) -> Result:
+        try:
+            connection = self._sound_connection(main)
             self._seen = self._identify()
-            return result
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(main, connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            self._checkpoint(connection)
+        except _DAMAGE as error:
+            self._discard()
+            raise DerivedDamaged(f"the derived file is damaged: {error}") from error
+        except StoreError:  # the connection may have ended: the next step opens another one
+            self._main = None
+            main.close()
+            raise
+        self._seen = self._identify()
+        return result
 
     def _sound_connection(self, main: Connection) -> SqliteConnection:
         """The open file, or an empty one in its place."""

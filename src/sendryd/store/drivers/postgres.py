@@ -126,8 +126,12 @@ async def is_pooled(target: Target) -> bool:
         connection.terminate()
 
 
-async def _turns() -> None:
-    """Lets the loop close what was ended."""
+async def _finish() -> None:
+    """Ends what the driver still does, such as asking the server to end a statement, and lets the loop close what was ended."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
     for _ in range(2):
         await asyncio.sleep(0)  # noqa: TID251  lets others have their turn
 
@@ -171,7 +175,7 @@ class PostgresConnection:
         """Ends the connection at once. What it has not committed is rolled back."""
         with suppress(Exception):
             self._connection.terminate()
-            self._loop.run_until_complete(_turns())
+            self._loop.run_until_complete(_finish())
         self._loop.close()
 
     def cancel(self) -> None:

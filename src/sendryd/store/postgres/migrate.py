@@ -39,7 +39,7 @@ def all_migrations() -> tuple[Migration, ...]:
 
 async def pending(target: Target) -> list[Migration]:
     """What the database lacks. Raises `SchemaMismatch` if a newer version has changed it, and `StoreUnavailable`."""
-    connection = await connect(replace(target, is_pooled=True))  # the session of a pool keeps nothing of it
+    connection = await connect(replace(target, is_pooled=True))  # sets nothing in a session that a pool shares
     try:
         with translated(target):
             async with connection.transaction(readonly=True):
@@ -50,7 +50,7 @@ async def pending(target: Target) -> list[Migration]:
 
 async def apply(target: Target) -> list[Migration]:
     """Applies what the database lacks, all or nothing. Returns it. Raises what `pending` does."""
-    connection = await connect(replace(target, is_pooled=True))  # the session of a pool keeps nothing of it
+    connection = await connect(replace(target, is_pooled=True))  # sets nothing in a session that a pool shares
     try:
         with translated(target):
             async with connection.transaction():

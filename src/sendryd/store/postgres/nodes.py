@@ -13,6 +13,9 @@ from sendryd.store.sql.mail.claims import DueScan
 
 DELIVERY: Final = "delivery"  # the role that takes shards
 SECONDS: Final = SILENCE.total_seconds()
+AWAY: Final = (
+    10.0  # seconds without a heartbeat after which a process has been away; for as long again it gives the others time to come back
+)
 
 
 class Nodes:
@@ -67,8 +70,8 @@ def _beat(connection: Connection, beat: Beat) -> Share:
     dead = {row["boot"] for row in fetch_rows(connection, SQL["end_place"], place=beat.place, boot=boot)}
     if fetch_row(connection, SQL["find_namesake"], name=beat.owner.node, place=beat.place, silence=SECONDS):
         raise NameTaken(beat.owner.node)
-    change(connection, SQL["note_beat"], name=beat.owner.node, boot=boot, place=beat.place, roles=",".join(beat.roles))
-    dead |= {row["boot"] for row in fetch_rows(connection, SQL["end_silent"], silence=SECONDS)}
+    change(connection, SQL["note_beat"], name=beat.owner.node, boot=boot, place=beat.place, roles=",".join(beat.roles), away=AWAY)
+    dead |= {row["boot"] for row in fetch_rows(connection, SQL["end_silent"], boot=boot, silence=SECONDS, away=AWAY)}
     change(connection, SQL["forget_nodes"])
     change(connection, SQL["free_shards"])
     living = fetch_rows(connection, SQL["list_living"])

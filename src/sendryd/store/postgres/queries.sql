@@ -42,9 +42,12 @@ INSERT INTO clock (only_row, seen_at) VALUES (1, :seen_at) ON CONFLICT (only_row
 SELECT seen_at FROM clock;
 
 -- name: note_beat
--- Notes that a process is alive. The last of its name that was alive is returned if it is another process of another place.
+-- Notes that a process is alive, and whether it was away.
 INSERT INTO node (name, boot, place, roles) VALUES (:name, :boot, :place, :roles)
 ON CONFLICT (boot) DO UPDATE SET last_seen = clock_timestamp(), roles = excluded.roles,
+    back_since = CASE
+        WHEN node.last_seen < clock_timestamp() - make_interval(secs => :away::float8) THEN clock_timestamp() ELSE node.back_since
+    END,
     state = CASE WHEN node.state = 'gone' THEN 'up' ELSE node.state END, was_silent = false;
 
 -- name: end_place
@@ -57,9 +60,11 @@ SELECT boot FROM node
 WHERE name = :name AND place <> :place AND state <> 'gone' AND last_seen > clock_timestamp() - make_interval(secs => :silence::float8) LIMIT 1;
 
 -- name: end_silent
--- Ends the processes that have been silent for too long.
+-- Ends the processes that have been silent for too long, unless this one was away too: then nothing was heard of anyone.
 UPDATE node SET state = 'gone', was_silent = true
-WHERE state <> 'gone' AND last_seen <= clock_timestamp() - make_interval(secs => :silence::float8) RETURNING boot;
+WHERE state <> 'gone' AND last_seen <= clock_timestamp() - make_interval(secs => :silence::float8) AND NOT EXISTS (
+    SELECT 1 FROM node AS own WHERE own.boot = :boot AND own.back_since > clock_timestamp() - make_interval(secs => :away::float8)
+) RETURNING boot;
 
 -- name: read_beat
 -- What was asked of a process, and what it is.
@@ -74,9 +79,8 @@ UPDATE node SET state = :state WHERE boot = :boot AND state <> :state;
 SELECT boot, roles, is_asked_to_drain FROM node WHERE state <> 'gone' ORDER BY since, boot;
 
 -- name: free_shards
--- Frees the shards of processes that are gone, and those whose lease has ended.
-UPDATE shard SET boot = NULL
-WHERE boot IS NOT NULL AND (expires_at <= clock_timestamp() OR boot NOT IN (SELECT boot FROM node WHERE state <> 'gone'));
+-- Frees the shards of processes that are gone.
+UPDATE shard SET boot = NULL WHERE boot IS NOT NULL AND boot NOT IN (SELECT boot FROM node WHERE state <> 'gone');
 
 -- name: list_owned
 -- The shards of a process.

@@ -882,7 +882,8 @@ CREATE TABLE node (
     last_seen  TIMESTAMPTZ NOT NULL DEFAULT now(),
     is_asked_to_drain BOOLEAN NOT NULL DEFAULT false,
     state      TEXT COLLATE "C" NOT NULL DEFAULT 'up' CHECK (state IN ('up', 'draining', 'drained', 'gone')),
-    was_silent BOOLEAN NOT NULL DEFAULT false  -- it is gone and has not said that it stops
+    was_silent BOOLEAN NOT NULL DEFAULT false,  -- it is gone and has not said that it stops
+    back_since TIMESTAMPTZ  -- the end of the last time in which it could not reach the database
 );
 
 -- Destinations are dealt to 256 shards, and each shard is leased to one process: limits per destination are kept by one alone.
