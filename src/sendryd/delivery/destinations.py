@@ -65,6 +65,7 @@ class _Found:
     until: float  # monotonic seconds
     sts: StsPolicy | None = None
     mx: tuple[str, ...] = ()
+    smart_host: NextHop | None = None  # as all mail to it has it: it has no order that changes
 
 
 class Destinations:
@@ -115,7 +116,7 @@ class Destinations:
         found = self._found.get(domain if lane_of(domain) else lane_key(domain, has_smart_host=self._smart_host is not None))
         if found is None or found.until <= self._clock.monotonic():
             return None
-        return self._order(domain, found)
+        return found.smart_host or self._order(domain, found)
 
     async def find(self, domain: str) -> NextHop | NoRoute:
         """The hosts and addresses that take mail for a domain, or why there are none. Raises nothing but cancellation."""
@@ -158,7 +159,10 @@ class Destinations:
             return _silent("4.4.3", f"DNS gave no answer: {error}")
         if not addresses:
             return _silent("4.4.4", f"The smart host {host} has no address")
-        return self._keep(lane, _Found((), {host: MailHost(host, tuple(addresses))}, self._clock.monotonic() + ROUTE_TIME))
+        found = MailHost(host, tuple(addresses))
+        next_hop = NextHop(lane, (found,), smart_host.port, smart_host)
+        self._keep(lane, _Found((), {host: found}, self._clock.monotonic() + ROUTE_TIME, smart_host=next_hop))
+        return next_hop
 
     async def _find(self, domain: str) -> NextHop | NoRoute:
         try:
@@ -194,21 +198,17 @@ class Destinations:
         sts = await self._policies.find(domain) if self._policies is not None else None
         best = () if isinstance(records, NullMx) else sorted(records, key=lambda each: (each.preference, each.host))[:MAX_ROUTE_HOSTS]
         mx = tuple(sorted({each.host for each in best}))
-        return self._keep(domain, _Found(kept, found, self._clock.monotonic() + ROUTE_TIME, sts, mx))
+        answer = _Found(kept, found, self._clock.monotonic() + ROUTE_TIME, sts, mx)
+        self._keep(domain, answer)
+        return self._order(domain, answer)
 
-    def _keep(self, domain: str, found: _Found) -> NextHop:
+    def _keep(self, domain: str, found: _Found) -> None:
         self._found[domain] = found
         self._found.move_to_end(domain)
         if len(self._found) > MAX_ROUTES:
             self._found.popitem(last=False)
-        return self._order(domain, found)
 
     def _order(self, domain: str, found: _Found) -> NextHop:
-        if lane_of(domain):
-            host, port = split_lane(domain)
-            return NextHop(domain, tuple(found.hosts.values()), port, SmartHost(host, port, Security.STARTTLS))
-        if self._smart_host is not None:
-            return NextHop(ANY_DOMAIN, tuple(found.hosts.values()), self._smart_host.port, self._smart_host)
         names = order_hosts(domain, found.records, own_names=self._own_names, shuffle=self._rand.shuffled)
         hosts = found.hosts.values() if isinstance(names, RoutingProblem) else [found.hosts[name] for name in names]
         return NextHop(domain, tuple(hosts), self._mx_port, sts=found.sts, mx=found.mx)
