@@ -22,7 +22,7 @@ def bind(address: Address, *, is_shared: bool = False, listens: bool = True) -> 
         raise PortTaken(f"cannot listen on {address}: {error.strerror or error}") from None
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if is_shared:
+        if is_shared and address.port:  # the system may choose the port of another program that shares its own
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:  # [::] means every address, those of IPv4 too
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address.host != "::"))

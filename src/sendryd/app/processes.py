@@ -59,7 +59,7 @@ class Supervisor:
             asked["HTTP_LISTEN"] = (settings.http_listen,)
         found: dict[str, str] = {}
         for name, addresses in asked.items():
-            bound = [(bind(address, is_shared=True, listens=False), address) for address in addresses]
+            bound = [(_hold(address), address) for address in addresses]
             self._sockets += [sock for sock, _ in bound]
             if bound:
                 found[f"{PREFIX}{name}"] = ",".join(str(bound_address(sock, address)) for sock, address in bound)
@@ -140,6 +140,14 @@ class Supervisor:
         except TimeoutError:
             self._signal_all(signal.SIGKILL)
             await asyncio.gather(*(process.wait() for process in self._running.values()))
+
+
+def _hold(address: Address) -> socket.socket:
+    """A socket that keeps an address for several processes, on a free port if the port is 0. Raises `PortTaken`."""
+    if not address.port:
+        with bind(address, listens=False) as alone:
+            address = bound_address(alone, address)
+    return bind(address, is_shared=True, listens=False)
 
 
 def command_of(config: object, roles: str) -> list[str]:
