@@ -58,3 +58,20 @@ async def test_a_first_step_that_fails_costs_no_derived_file(database: str, tmp_
     await store.follow(until=UNTIL, limit=10)
     assert (tmp_path / FILE_NAME).stat().st_ino == file
     await store.aclose()
+
+
+async def test_changes_of_messages_stay_for_the_indexes_of_other_machines(database: str, tmp_path: Path, samples: Samples) -> None:
+    store = await open_store(shared_server().target(database), tmp_path, monotonic=monotonic)
+    await store.ensure_account(ACCOUNT, "default", NOW)
+    message = samples.message()
+    await store.accept(message)
+    connection = await asyncpg.connect(shared_server().url(database))
+    await connection.execute("INSERT INTO amended (message_id) VALUES ($1)", message.message.id)
+    await store.follow(until=UNTIL, limit=10)
+    await store.prune_derived(UNTIL)
+    assert await connection.fetchval("SELECT count(*) FROM amended") == 1
+    await connection.execute("UPDATE amended SET amended_at = now() - interval '8 days'")
+    await store.prune_derived(UNTIL)
+    assert await connection.fetchval("SELECT count(*) FROM amended") == 0
+    await connection.close()
+    await store.aclose()
