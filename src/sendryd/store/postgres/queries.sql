@@ -66,10 +66,6 @@ WHERE state <> 'gone' AND last_seen <= clock_timestamp() - make_interval(secs =>
     SELECT 1 FROM node AS own WHERE own.boot = :boot AND own.back_since > clock_timestamp() - make_interval(secs => :away::float8)
 ) RETURNING boot;
 
--- name: read_beat
--- What was asked of a process, and what it is.
-SELECT is_asked_to_drain, state FROM node WHERE boot = :boot;
-
 -- name: set_state
 -- Notes what a process does.
 UPDATE node SET state = :state WHERE boot = :boot AND state <> :state;
