@@ -130,6 +130,18 @@ def test_a_session_that_the_server_ends(server: Server, database: str) -> None:
 
 
 @pytest.mark.needs("root")
+def test_a_process_that_stops_in_a_transaction_does_not_stop_the_others(server: Server, database: str) -> None:
+    stopped = PostgresConnection(server.target(database), TIMEOUT, patience=0.2)
+    other = PostgresConnection(server.target(database), TIMEOUT)
+    stopped.begin(is_alone=True)
+    other.begin(is_alone=True)  # once the server has ended the first
+    other.commit()
+    with pytest.raises(StoreUnavailable):
+        stopped.commit()
+    for connection in (stopped, other):
+        connection.close()
+
+
 def test_a_full_disk(server: Server, database: str) -> None:
     folder = make_folder_of_server()
     try:

@@ -24,6 +24,8 @@ ALONE: Final = 0x53656E64727964  # the advisory lock of transactions that are al
 SESSION: Final = "SET application_name = 'sendryd'; SET jit = off; SET idle_in_transaction_session_timeout = '60s'"
 # A queue grows faster than statistics. The planner takes them for the truth, and sorts what an index has in order.
 ALONG_INDEXES: Final = "; ".join(f"SET LOCAL enable_{way} = off" for way in ("sort", "seqscan", "bitmapscan", "hashjoin", "mergejoin"))
+# Seconds. A process that stops in a transaction that is alone would stop all others; one that runs does its next step in milliseconds.
+PATIENCE: Final = 5.0
 NO_TEXT: Final = "\x00"  # the only character that the server's texts cannot hold
 IN_ITS_PLACE: Final = "\ufffd"
 
@@ -152,9 +154,12 @@ def _clean(value: object) -> object:
 class PostgresConnection:
     """`Connection` of PostgreSQL. One thread at a time may use it. After a fault that may have broken it, `is_broken` is true."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
-        """`timeout`, in seconds, is that of each statement. Raises `StoreUnavailable`."""
+    def __init__(self, target: Target, timeout: float, *, patience: float = PATIENCE) -> None:
+        """`timeout`, in seconds, is that of each statement; `patience` that of the server for a transaction whose process does nothing more.
+        Raises `StoreUnavailable`.
+        """
         self.target = target
+        self._patience = patience
         self.timeout = timeout
         self.changed = 0  # rows changed since the start
         self.faults = 0  # statements that failed: each has spoiled its transaction
@@ -252,7 +257,8 @@ class PostgresConnection:
         """Begins a transaction that writes. With `is_alone` it waits for the others that are, and they for it."""
         self._is_in_transaction = True
         alone = f"; SELECT pg_advisory_xact_lock({ALONE})" if is_alone else ""
-        self.script(f"BEGIN; {_limit(self.timeout)}{alone}")
+        idle = f"SET LOCAL idle_in_transaction_session_timeout = {round(self._patience * 1000)}"
+        self.script(f"BEGIN; {_limit(self.timeout)}; {idle}{alone}")
 
     def commit(self) -> None:
         """Commits."""
