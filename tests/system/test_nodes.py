@@ -28,10 +28,12 @@ def url() -> Iterator[str]:
 
 
 @contextmanager
-def second_node(world: World, name: str = "b", **env: str) -> Iterator[RelayProcess]:
+def second_node(world: World, name: str = "b", args: tuple[str, ...] = (), **env: str) -> Iterator[RelayProcess]:
     """One more node on the world's database."""
     with RelayProcess(
-        world.directory / name, {**world.relay.env, "SENDRYD_DATA_DIR": str(world.directory / name), "SENDRYD_NODE_NAME": name, **env}
+        world.directory / name,
+        {**world.relay.env, "SENDRYD_DATA_DIR": str(world.directory / name), "SENDRYD_NODE_NAME": name, **env},
+        args=args,
     ) as node:
         yield node
 
@@ -58,6 +60,18 @@ def test_two_nodes_share_keys_domains_and_mail(tmp_path: Path, url: str) -> None
         world.wait_until(lambda: RestClient(other, key["key"]).request("GET", "/v1/emails").status == 401, timeout=3)
         world.wait_until(lambda: {node["owns"] for node in nodes_of(world.relay).values()} == {128})
         assert {name: node["state"] for name, node in nodes_of(world.relay).items()} == {"a": "up", "b": "up"}
+
+
+def test_mail_of_a_node_that_does_not_deliver_is_delivered_by_another(tmp_path: Path, url: str) -> None:
+    env = {"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a", "SENDRYD_ACCOUNT_QUOTA": "10/1h"}
+    with World(tmp_path, env=env) as world, second_node(world, args=("--role", "smtp,http")) as door:
+        clients = [RestClient(relay, world.live_key) for relay in (door, world.relay)]
+        for number in range(10):
+            assert clients[number % 2].request("POST", "/v1/emails", mail(f"mail {number}")).status == 200
+        assert [each.request("POST", "/v1/emails", mail("too much")).status for each in clients] == [429, 429], "one quota for all nodes"
+        for number in range(10):
+            world.wait_for_mail(f"mail {number}")
+        assert nodes_of(world.relay)["a"]["owns"] == 256
 
 
 def test_twins_through_two_nodes_send_one_mail(tmp_path: Path, url: str) -> None:

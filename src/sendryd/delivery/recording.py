@@ -28,7 +28,8 @@ from sendryd.runtime.rand import Rand
 from sendryd.store.base import Claim, ClaimedDelivery, DeliveryStore, DialogueStore, Outcome
 from sendryd.store.errors import Conflict, LeaseLost, StoreUnavailable
 
-RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome; the last one is repeated
+# Seconds between tries to store an outcome; the last one is repeated. Nothing is claimed meanwhile: mail flows this long after the store is back.
+RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 OUR_FAULT: Final = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error")
 
 _HINTED: Final = frozenset({Category.RATE_LIMITED, Category.GREYLISTED})  # replies that may say when to come back
