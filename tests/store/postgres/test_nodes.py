@@ -6,10 +6,14 @@ from time import monotonic
 
 import pytest
 
+from sendryd.model.event import EventType
+from sendryd.policy.crashes import pause_after_crash
+from sendryd.store.base import Engagement
 from sendryd.store.base.leases import Owner
-from sendryd.store.base.nodes import SHARDS, Beat, NameTaken, NodeState
+from sendryd.store.base.nodes import SHARDS, Beat, NameTaken, NodeState, shard_of
 from sendryd.store.postgres.store import PostgresStore, open_store
 from sendryd.testing.postgres import shared_server
+from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("postgres")]
 
@@ -28,12 +32,18 @@ async def store(database: str, tmp_path: Path) -> AsyncIterator[PostgresStore]:
 
 
 def beat_of(
-    boot: int, *, name: str | None = None, serves: bool = True, kept: frozenset[int] = frozenset(), place: str | None = None
+    boot: int,
+    *,
+    name: str | None = None,
+    serves: bool = True,
+    kept: frozenset[int] = frozenset(),
+    place: str | None = None,
+    roles: tuple[str, ...] = ("delivery", "http"),
 ) -> Beat:
     return Beat(
         owner=Owner(node=name or f"node-{boot}", boot=boot),
         place=place or f"place-{boot}",
-        roles=("delivery", "http"),
+        roles=roles,
         serves=serves,
         kept=kept,
     )
@@ -83,7 +93,6 @@ async def test_a_silent_process_is_taken_over_from(store: PostgresStore, databas
     shared_server().run("UPDATE node SET last_seen = now() - interval '31 seconds' WHERE boot = 1", database)
     share = await store.beat(beat_of(2))
     assert len(share.shards) == SHARDS
-    assert share.dead == {1}
     assert share.is_first
 
 
@@ -95,7 +104,6 @@ async def test_after_the_database_was_away_no_process_is_taken_for_dead(store: P
         "UPDATE node SET last_seen = now() - interval '40 seconds'; UPDATE shard SET expires_at = now() - interval '10 seconds'", database
     )
     back = [await store.beat(beat_of(boot)) for boot in (1, 2)]
-    assert [share.dead for share in back] == [frozenset(), frozenset()]
     assert [share.shards for share in back] == owned, "each goes on with what it had"
 
 
@@ -103,17 +111,15 @@ async def test_a_process_that_does_not_come_back_with_the_database_is_taken_over
     await store.beat(beat_of(1))
     await store.beat(beat_of(2))
     shared_server().run("UPDATE node SET last_seen = now() - interval '40 seconds'", database)
-    assert not (await store.beat(beat_of(2))).dead
+    assert len((await store.beat(beat_of(2))).shards) < SHARDS
     shared_server().run("UPDATE node SET back_since = now() - interval '11 seconds' WHERE boot = 2", database)
     share = await store.beat(beat_of(2))
-    assert share.dead == {1}
     assert len(share.shards) == SHARDS
 
 
 async def test_a_restart_in_the_same_place_takes_over_at_once(store: PostgresStore) -> None:
     await store.beat(beat_of(1, name="a", place="here"))
     share = await store.beat(beat_of(2, name="a", place="here"))
-    assert share.dead == {1}
     assert len(share.shards) == SHARDS
     assert [(node.name, node.state, node.owns) for node in await store.list_nodes()] == [("a", NodeState.UP, SHARDS)]
 
@@ -139,3 +145,36 @@ async def test_a_drained_process_owns_nothing_and_is_not_first(store: PostgresSt
     states = {node.name: (node.state, node.owns) for node in await store.list_nodes()}
     assert states == {"a": (NodeState.DRAINED, 0), "b": (NodeState.UP, SHARDS)}
     assert not await store.ask_to_drain("c")
+
+
+async def test_the_first_is_one_with_the_duties_of_upkeep(store: PostgresStore) -> None:
+    assert (await store.beat(beat_of(1, roles=("http", "smtp")))).is_first, "nobody else is there"
+    assert (await store.beat(beat_of(2, roles=("upkeep", "webhooks")))).is_first
+    assert not (await store.beat(beat_of(1, roles=("http", "smtp")))).is_first
+    assert not (await store.beat(beat_of(3, roles=("upkeep",)))).is_first
+
+
+async def test_leases_of_a_process_that_is_gone_are_called_dead_until_they_are_returned(store: PostgresStore) -> None:
+    samples, gone, living = Samples(), Owner(node="node-1", boot=1), Owner(node="node-2", boot=2)
+    for boot in (1, 2):
+        await store.beat(beat_of(boot))
+    await store.ensure_account(ACCOUNT, "default", NOW)
+    await store.add_webhook(samples.webhook())
+    new = samples.message(lease=samples.lease(gone))
+    await store.accept(new)
+    event = samples.event(EventType.DELIVERED)
+    await store.record_engagements([Engagement(delivery_id=new.deliveries[0].id, event=event, happened_at=NOW)])
+    await store.fan_out(limit=9)
+    assert await store.claim_notifications(now=NOW, lease=samples.lease(gone), limit=9, busy=frozenset(), per_webhook=9)
+    assert not (await store.beat(beat_of(2))).dead
+    await store.leave(gone)
+    for _ in range(2):  # whoever saw it first may have failed to return them
+        assert (await store.beat(beat_of(2))).dead == {1}
+    assert len(await store.return_dead_leases(living, now=NOW, pause=pause_after_crash)) == 1
+    assert (await store.beat(beat_of(2))).dead == {1}, "notifications are leased too"
+    assert await store.return_dead_notifications(living) == 1
+    assert not (await store.beat(beat_of(2))).dead
+
+
+def test_a_domain_that_is_set_apart_stays_with_the_owner_of_its_provider() -> None:
+    assert shard_of("evil.example@google") == shard_of("google")

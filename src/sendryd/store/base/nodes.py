@@ -18,8 +18,11 @@ SILENCE: Final = timedelta(seconds=30)  # of a process that is taken for dead, a
 
 
 def shard_of(name: str) -> int:
-    """The shard of a site, or of a domain whose site is not known. The database computes the same."""
-    return md5(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()[0]
+    """The shard of a site, or of a domain whose site is not known. The database computes the same for a domain.
+
+    A domain that is set apart (`evil.example@google`) stays in the shard of its provider: others do not know that it is.
+    """
+    return md5(name.rpartition("@")[2].encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()[0]
 
 
 class NodeState(StrEnum):
@@ -61,9 +64,9 @@ class Share:
 
     shards: frozenset[int]  # leased to this process for `SILENCE` from now on, and its own to begin sessions in
     is_asked_to_drain: bool
-    is_first: bool  # it is the one that does what only one may do
+    is_first: bool  # of those with the duties of upkeep, it is the one that does what only one may do
     servers: int  # processes that deliver, this one included
-    dead: frozenset[int] = field(default_factory=frozenset)  # boots that were found to be dead just now
+    dead: frozenset[int] = field(default_factory=frozenset)  # boots that are gone and still hold leases: these are to be returned
 
 
 class NameTaken(Exception):

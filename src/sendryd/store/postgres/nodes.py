@@ -12,6 +12,7 @@ from sendryd.store.sql.database import Database
 from sendryd.store.sql.mail.claims import DueScan
 
 DELIVERY: Final = "delivery"  # the role that takes shards
+UPKEEP: Final = "upkeep"  # the role with the duties of which each runs in one process
 SECONDS: Final = SILENCE.total_seconds()
 AWAY: Final = (
     10.0  # seconds without a heartbeat after which a process has been away; for as long again it gives the others time to come back
@@ -67,11 +68,11 @@ class Nodes:
 
 def _beat(connection: Connection, beat: Beat) -> Share:
     boot = beat.owner.boot
-    dead = {row["boot"] for row in fetch_rows(connection, SQL["end_place"], place=beat.place, boot=boot)}
+    change(connection, SQL["end_place"], place=beat.place, boot=boot)
     if fetch_row(connection, SQL["find_namesake"], name=beat.owner.node, place=beat.place, silence=SECONDS):
         raise NameTaken(beat.owner.node)
     change(connection, SQL["note_beat"], name=beat.owner.node, boot=boot, place=beat.place, roles=",".join(beat.roles), away=AWAY)
-    dead |= {row["boot"] for row in fetch_rows(connection, SQL["end_silent"], boot=boot, silence=SECONDS, away=AWAY)}
+    change(connection, SQL["end_silent"], boot=boot, silence=SECONDS, away=AWAY)
     change(connection, SQL["forget_nodes"])
     change(connection, SQL["free_shards"])
     living = fetch_rows(connection, SQL["list_living"])
@@ -82,13 +83,14 @@ def _beat(connection: Connection, beat: Beat) -> Share:
     if is_asked:
         is_done = beat.is_idle and not shards and not beat.kept
         change(connection, SQL["set_state"], boot=boot, state=(NodeState.DRAINED if is_done else NodeState.DRAINING).value)
-    able = [row["boot"] for row in living if not row["is_asked_to_drain"]]
+    able = [row for row in living if not row["is_asked_to_drain"]]
+    dutiful = [row["boot"] for row in able if UPKEEP in row["roles"].split(",")] or [row["boot"] for row in able]
     return Share(
         shards=frozenset() if is_draining else shards,
         is_asked_to_drain=is_asked,
-        is_first=bool(able) and able[0] == boot,
+        is_first=dutiful[:1] == [boot],
         servers=max(1, len(servers)),
-        dead=frozenset(dead),
+        dead=frozenset(row["boot"] for row in fetch_rows(connection, SQL["list_dead"], boot=boot)),
     )
 
 

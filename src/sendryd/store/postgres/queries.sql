@@ -52,7 +52,7 @@ ON CONFLICT (boot) DO UPDATE SET last_seen = clock_timestamp(), roles = excluded
 
 -- name: end_place
 -- Ends the earlier processes of a place: one at a time may use it.
-UPDATE node SET state = 'gone' WHERE place = :place AND boot <> :boot AND state <> 'gone' RETURNING boot;
+UPDATE node SET state = 'gone' WHERE place = :place AND boot <> :boot AND state <> 'gone';
 
 -- name: find_namesake
 -- A living process of this name and another place.
@@ -64,7 +64,14 @@ WHERE name = :name AND place <> :place AND state <> 'gone' AND last_seen > clock
 UPDATE node SET state = 'gone', was_silent = true
 WHERE state <> 'gone' AND last_seen <= clock_timestamp() - make_interval(secs => :silence::float8) AND NOT EXISTS (
     SELECT 1 FROM node AS own WHERE own.boot = :boot AND own.back_since > clock_timestamp() - make_interval(secs => :away::float8)
-) RETURNING boot;
+);
+
+-- name: list_dead
+-- The processes that are gone and still hold leases, however they ended.
+SELECT boot FROM node WHERE state = 'gone' AND boot <> :boot AND (
+    EXISTS (SELECT FROM delivery WHERE delivery.state = 'leased' AND delivery.lease_boot = node.boot)
+    OR EXISTS (SELECT FROM notification WHERE notification.state = 'leased' AND notification.lease_boot = node.boot)
+);
 
 -- name: set_state
 -- Notes what a process does.
@@ -102,7 +109,8 @@ UPDATE shard SET boot = NULL WHERE boot = :boot;
 -- name: forget_nodes
 -- Deletes processes that have been gone for a day.
 DELETE FROM node WHERE state = 'gone' AND last_seen < clock_timestamp() - interval '1 day'
-  AND NOT EXISTS (SELECT FROM delivery WHERE delivery.state = 'leased' AND delivery.lease_boot = node.boot);
+  AND NOT EXISTS (SELECT FROM delivery WHERE delivery.state = 'leased' AND delivery.lease_boot = node.boot)
+  AND NOT EXISTS (SELECT FROM notification WHERE notification.state = 'leased' AND notification.lease_boot = node.boot);
 
 -- name: list_nodes
 -- The processes that are or were there, by name; of those of one name that are gone, the last.

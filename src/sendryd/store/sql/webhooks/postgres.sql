@@ -54,3 +54,11 @@ SELECT {attempt:a}, a.notification_id AS id FROM notification n JOIN webhook_att
 WHERE n.id {in_numbers:ids} AND n.account_id = :account_id
   AND (NOT :is_last OR a.id = (SELECT max(id) FROM webhook_attempt WHERE notification_id = n.id))
 ORDER BY a.id DESC;
+
+-- name: return_dead_notifications
+-- Ends the leases of other boots of a node, and of processes that are gone.
+UPDATE notification
+SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
+WHERE state = 'leased' AND lease_boot IS DISTINCT FROM :boot AND (
+    lease_node = :node OR lease_node IS NULL OR EXISTS (SELECT FROM node WHERE node.boot = notification.lease_boot AND node.state = 'gone')
+);
