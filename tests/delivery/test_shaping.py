@@ -313,6 +313,38 @@ async def test_what_cannot_be_stored_is_stored_later(worlds: list[World], monkey
     assert [each.rule for each in await world.store.list_shaping_effects()] == ["big/1"]
 
 
+async def test_processes_know_the_effects_of_one_another(worlds: list[World]) -> None:
+    text = '[[provider.big.reply]]\nmatch = "slow"\nmatches = 1\nsuspend = true\nfor = "2h"\n'
+    text += '[[provider.other.reply]]\nmatch = "slow"\nmatches = 1\nsuspend = true\nfor = "2h"\n'
+    text = '[provider.other]\nmx = ["other.test"]\n' + text
+    first = new_world(worlds, text)
+    second = new_world(worlds, text, first.store)
+    keepers = [ShapingKeeper(each.store, each.shaper, each.clock, each.scheduler.relax) for each in (first, second)]
+
+    async def turn() -> None:
+        for keeper in keepers:
+            await keeper.share()
+            await keeper.end()
+            await keeper.store()
+
+    first.shaper.note_replies("big", "d0.test", ["450 slow"])
+    second.shaper.note_replies("other", "d0.test", ["450 slow"])
+    for keeper in keepers:
+        await keeper.store()  # at the same time, neither knows of the other
+    for _ in range(2):
+        await turn()
+    for each in (first, second):
+        assert {effect.site for effect in each.shaper.all_effects()} == {"big", "other"}
+        assert not each.shaper.has_news
+    assert {effect.site for effect in await first.store.list_shaping_effects()} == {"big", "other"}
+    assert await first.store.end_shaping_effect("big", "big/1", first.clock.now())
+    for _ in range(2):
+        await turn()
+    for each in (first, second):
+        assert [effect.site for effect in each.shaper.all_effects()] == ["other"]
+    assert [effect.site for effect in await first.store.list_shaping_effects()] == ["other"]
+
+
 async def test_other_rules_hold_at_once(worlds: list[World]) -> None:
     world = new_world(worlds, "connections = 4")
     for number in range(4):

@@ -8,7 +8,7 @@ Limits: sites whose rates are followed, and whose matches are counted. A site th
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.delivery.sessions import OpenSessions
@@ -22,6 +22,7 @@ from sendryd.runtime.log import get_logger
 
 MAX_SITES: Final = 10_000
 MAX_REPLY: Final = 300  # characters of the reply that is kept with an effect
+STORED_TO: Final = timedelta(milliseconds=1)  # the store keeps times to this
 LOOK_INTERVAL: Final = 5.0  # seconds between looks at how far the limits of an effect have gone back
 
 log = get_logger("delivery")
@@ -187,6 +188,18 @@ class Shaper:
         for each in effects:
             if each.is_over_at > self._clock.settled():
                 self._put(each)
+
+    def take_over(self, stored: Iterable[Effect]) -> None:
+        """Effects as the store has them. Those of other processes are obeyed here too; what is missing there is to be stored again."""
+        known = {(each.site, each.rule): each for each in self.all_effects()}
+        now = self._clock.settled()
+        for each in stored:
+            mine = known.pop((each.site, each.rule), None)
+            if each.is_over_at > now and (mine is None or mine.began_at < each.began_at):
+                self._put(each)
+            elif mine is not None and mine.began_at - each.began_at >= STORED_TO:
+                self.has_news = True
+        self.has_news = self.has_news or bool(known)
 
     def use_rules(self) -> None:
         """The rules have changed: rates are found again."""

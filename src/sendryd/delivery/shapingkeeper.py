@@ -1,5 +1,6 @@
 """Keeps the effects of replies in the store, so that a restart forgets none, and forgets those that a person has ended.
 
+All processes know the effects of all: a site that goes over to another process stays suspended.
 When things fail: what cannot be stored is stored in a later round. Delivery waits for nothing of it.
 """
 
@@ -40,8 +41,18 @@ class ShapingKeeper:
         """Until cancelled."""
         while True:
             await self._clock.sleep(INTERVAL)
+            await self.share()
             await self.end()
             await self.store()
+
+    async def share(self) -> None:
+        """Takes over what other processes have stored, and has stored again what they did not know."""
+        try:
+            stored = await self._store.list_shaping_effects()
+        except StoreError as error:
+            log.error("shaping_effects_not_read", error=repr(error))
+            return
+        self._shaper.take_over(stored)
 
     async def end(self) -> None:
         """Forgets what people have ended."""

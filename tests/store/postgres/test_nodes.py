@@ -11,6 +11,7 @@ from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import Engagement
 from sendryd.store.base.leases import Owner
 from sendryd.store.base.nodes import SHARDS, Beat, NameTaken, NodeState, shard_of
+from sendryd.store.postgres.queries import SQL
 from sendryd.store.postgres.store import PostgresStore, open_store
 from sendryd.testing.postgres import shared_server
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
@@ -178,3 +179,21 @@ async def test_leases_of_a_process_that_is_gone_are_called_dead_until_they_are_r
 
 def test_a_domain_that_is_set_apart_stays_with_the_owner_of_its_provider() -> None:
     assert shard_of("evil.example@google") == shard_of("google")
+
+
+async def test_each_process_sees_a_request_for_a_probe_once(store: PostgresStore, database: str, tmp_path: Path) -> None:
+    other = await open_store(shared_server().target(database), tmp_path / "other", monotonic=monotonic)
+    for _ in range(2):
+        await store.resume_destination("one.test")
+        for each in (store, other):
+            assert await each.list_probes() == ["one.test"]
+            await each.clear_probes(["one.test"])
+            assert await each.list_probes() == []
+    shared_server().run("UPDATE probe SET asked_at = now() - interval '20 seconds'", database)
+    late = await open_store(shared_server().target(database), tmp_path / "late", monotonic=monotonic)
+    assert await late.list_probes() == []
+    await late.resume_destination("two.test")
+    await late.clear_probes(await late.list_probes())
+    assert [row["domain"] for row in await late._server.find_rows(SQL["list_asked_probes"], lifetime=1e6)] == ["two.test"]
+    await late.aclose()
+    await other.aclose()

@@ -94,7 +94,7 @@ class NextHopStore(Protocol):
         ...
 
     async def clear_probes(self, domains: Sequence[str]) -> None:
-        """Deletes the probe requests of these domains."""
+        """Notes that this process has obeyed the probe requests of these domains. Others of the database see them all the same."""
         ...
 
     async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None, reason: str = "") -> bool:

@@ -181,3 +181,11 @@ FROM rate_bucket WHERE counted_at > clock_timestamp() - interval '2 seconds' AND
 DELETE FROM rate_bucket WHERE key_id IN (
     SELECT key_id FROM rate_bucket WHERE counted_at < clock_timestamp() - interval '1 day' FOR UPDATE SKIP LOCKED
 );
+
+-- name: list_asked_probes
+-- Domains whose probe an operator has requested lately, and when.
+SELECT domain, asked_at FROM probe WHERE asked_at > clock_timestamp() - make_interval(secs => :lifetime::float8) ORDER BY domain;
+
+-- name: forget_probes
+-- Deletes requests for probes that every process has seen.
+DELETE FROM probe WHERE asked_at <= clock_timestamp() - make_interval(secs => :lifetime::float8);

@@ -16,6 +16,7 @@ from sendryd.store.postgres import migrate
 from sendryd.store.postgres.bells import PostgresLine, open_line
 from sendryd.store.postgres.database import STATEMENT_TIMEOUT, PostgresDatabase
 from sendryd.store.postgres.nodes import Nodes
+from sendryd.store.postgres.probes import Probes
 from sendryd.store.postgres.queries import SQL
 from sendryd.store.postgres.sharing import Counts
 from sendryd.store.sql.lists.suppressed import Suppressed
@@ -24,7 +25,7 @@ from sendryd.store.sql.mail.claims import DueScan
 from sendryd.store.sql.parts import Parts
 
 
-class PostgresStore(Parts, Nodes, Counts):
+class PostgresStore(Probes, Parts, Nodes, Counts):
     """`Store` in a server's database. What is derived from mail is in a file of this machine."""
 
     def __init__(self, database: PostgresDatabase, data_dir: Path, monotonic: Callable[[], float] | None) -> None:
@@ -33,6 +34,7 @@ class PostgresStore(Parts, Nodes, Counts):
         self._scan = DueScan(database.sizes)
         self._claiming = asyncio.Lock()
         self._suppressed = Suppressed(database, monotonic)
+        self._found, self._obeyed = {}, {}
         self._derived = DerivedFile(data_dir, database.open)
 
     def __repr__(self) -> str:

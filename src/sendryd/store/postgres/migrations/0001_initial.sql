@@ -530,7 +530,8 @@ CREATE TABLE tls_result (
 
 -- Domains that an operator wants tried at once, although they may be suspended.
 CREATE TABLE probe (
-    domain TEXT COLLATE "C" PRIMARY KEY
+    domain   TEXT COLLATE "C" PRIMARY KEY,
+    asked_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()  -- every process tries it once within seconds of this
 );
 
 -- People who use the dashboard, how they are signed in, and what they changed.

@@ -278,3 +278,12 @@ WHERE id {in_numbers:ids} AND account_id = :account_id AND mode = 'test'
 -- name: rest_lanes
 -- Nothing is being sent and no lane is suspended.
 UPDATE lane SET state = (state::jsonb || '{"sending": 0, "per_minute": 0, "suspended_until": null}')::text WHERE json_valid(state);
+
+-- name: ask_for_probes
+-- Requests probes of the domains of queued deliveries.
+INSERT INTO probe (domain) SELECT DISTINCT domain FROM delivery WHERE id {in_numbers:ids} AND state = 'queued' ORDER BY domain
+ON CONFLICT (domain) DO UPDATE SET asked_at = excluded.asked_at;
+
+-- name: ask_for_probe
+-- Asks for a probe of a domain.
+INSERT INTO probe (domain) VALUES (:domain) ON CONFLICT (domain) DO UPDATE SET asked_at = excluded.asked_at;
