@@ -1,10 +1,11 @@
 """Memory of the real program: idle, for each idle TLS connection, after many messages; and whether a huge message makes others wait.
 
-python benchmarks/memory.py [--messages 100000]
+python benchmarks/memory.py [--messages 100000] [--connections 1000]
 """
 
 import argparse
 import asyncio
+import resource
 import subprocess
 import sys
 import time
@@ -17,7 +18,6 @@ from machine import describe
 from sendryd.testing.process import RelayProcess
 from sendryd.testing.world import World
 
-IDLE_CONNECTIONS = 1000
 HUGE = 39 * 1024 * 1024  # octets: just under the limit
 
 
@@ -27,11 +27,12 @@ def resident(relay: RelayProcess) -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-async def hold_connections(world: World) -> int:
+async def hold_connections(world: World, count: int) -> int:
     """Opens idle, logged in TLS connections; gives the memory with them."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     host, port = world.relay.smtp
-    clients = [Client(host, port, world.live_key, str(world.relay.cert), b"") for _ in range(IDLE_CONNECTIONS)]
-    for start in range(0, IDLE_CONNECTIONS, 50):
+    clients = [Client(host, port, world.live_key, str(world.relay.cert), b"") for _ in range(count)]
+    for start in range(0, count, 50):
         await asyncio.gather(*(client.open() for client in clients[start : start + 50]))
     memory = resident(world.relay)
     for client in clients:
@@ -68,15 +69,20 @@ def main() -> None:
     """Prints one line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--connections", type=int, default=1000)
     options = parser.parse_args()
     print(describe())
-    with World(env={"SENDRYD_LOG_LEVEL": "error"}) as world:
+    limits = dict.fromkeys(("", "_PER_ADDRESS"), str(options.connections + 100))
+    env = {f"SENDRYD_SMTP_MAX_CONNECTIONS{name}": number for name, number in limits.items()}
+    with World(env={"SENDRYD_LOG_LEVEL": "error", **env}) as world:
         world.mailhost.does_keep = False
         time.sleep(2)  # what the start left behind is gone
         idle = resident(world.relay)
         print(f"idle: {idle / 1024:.0f} MB")
-        held = asyncio.run(hold_connections(world))
-        print(f"idle TLS connections: {(held - idle) / IDLE_CONNECTIONS:.0f} KB each, with {IDLE_CONNECTIONS} of them")
+        held = asyncio.run(hold_connections(world, options.connections))
+        print(
+            f"idle TLS connections: {(held - idle) / options.connections:.0f} KB each, with {options.connections} of them: {held / 1024:.0f} MB in all"
+        )
     with World(env={"SENDRYD_LOG_LEVEL": "error"}, args=("--role", "smtp,http")) as world:
         alone, beside = asyncio.run(wait_beside_a_huge_message(world))
         print(
