@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -177,3 +179,44 @@ def test_a_node_that_is_killed_is_taken_over_from_within_40_seconds(tmp_path: Pa
         world.wait_until(lambda: len(world.mailhost.mails) == 16, timeout=40)
         states = {name: (node["state"], node["owns"]) for name, node in nodes_of(world.relay).items()}
         assert states == {"a": ("up", 256), "b": ("gone", 0)}
+
+
+def test_processes_stop_in_order_when_all_of_them_get_the_signal_and_when_the_one_that_started_them_is_killed(
+    tmp_path: Path, url: str
+) -> None:
+    """As systemd stops a service; and as the kernel ends a process that used too much memory."""
+    env = {"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}
+    with World(tmp_path, env=env, args=("--processes", "2")) as world:
+        started = children(world.relay.process.pid)
+        assert len(started) == 2
+        for pid in [*started, world.relay.process.pid]:
+            os.kill(pid, signal.SIGTERM)
+        assert world.relay.process.wait(35) == 0
+        assert "stopped_at_once" not in world.relay.log_tail()
+        world.relay.start()
+        started = children(world.relay.process.pid)
+        world.relay.process.kill()
+        world.relay.process.wait()
+        world.wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").is_file() for pid in started))
+        assert {name: node["state"] for name, node in nodes_of(world.relay).items()} == {"a": "gone", "a-2": "gone"}
+        world.relay.start()
+
+
+def test_processes_that_start_are_stopped_by_a_signal_and_not_ended_by_one_that_reads_settings_again(tmp_path: Path, url: str) -> None:
+    env = {"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}
+    with World(tmp_path, env=env, args=("--processes", "2")) as world:
+        world.relay.stop()
+        environment = {**world.relay.env, "SENDRYD_SMTP_LISTEN": "127.0.0.1:0", "SENDRYD_HTTP_LISTEN": "127.0.0.1:0"}
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "sendryd", "serve", "--processes", "3", "--json"], env=environment, stdout=subprocess.PIPE
+            )
+            world.wait_until(lambda process=process: bool(children(process.pid)))  # type: ignore[misc]  # bound now
+            process.send_signal(number)
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert bool(line) is (number == signal.SIGHUP)
+            process.terminate()
+            assert process.wait(35) == 0
+            process.stdout.close()
+        world.relay.start()

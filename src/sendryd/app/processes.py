@@ -48,6 +48,7 @@ class Supervisor:
         self._sockets: list[socket.socket] = []
         self._environment = {**os.environ, **self._hold(settings, roles)}
         self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._ready: set[int] = set()
         self._stop = asyncio.Event()
 
     def _hold(self, settings: Settings, roles: frozenset[str]) -> dict[str, str]:
@@ -65,23 +66,29 @@ class Supervisor:
                 found[f"{PREFIX}{name}"] = ",".join(str(bound_address(sock, address)) for sock, address in bound)
         return found
 
+    async def _begin(self, on_ready: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        first = await self._start(1)
+        others = await asyncio.gather(*(self._start(index) for index in range(2, self._count + 1)))
+        await on_ready({**first, "processes": 1 + len(others)})
+
     async def run(self, on_ready: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         """Runs until a signal says otherwise. `on_ready` gets what the first process says. Raises `ProcessFailed`."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._signal_all(signal.SIGHUP))
-        keepers: list[asyncio.Task[None]] = []
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
+        stopping = loop.create_task(self._stop.wait())
+        tasks = [starting := loop.create_task(self._begin(on_ready))]
         try:
-            first = await self._start(1)
-            others = await asyncio.gather(*(self._start(index) for index in range(2, self._count + 1)))
-            await on_ready({**first, "processes": 1 + len(others)})
-            keepers = [loop.create_task(self._keep(index)) for index in range(1, self._count + 1)]
-            await self._stop.wait()
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                tasks += [loop.create_task(self._keep(index)) for index in range(1, self._count + 1)]
+                await stopping
         finally:
-            for task in keepers:
+            for task in [*tasks, stopping]:
                 task.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
             await self._end_all()
             for sock in self._sockets:
                 sock.close()
@@ -91,28 +98,37 @@ class Supervisor:
             self._signal_all(signal.SIGKILL)
         self._stop.set()
 
+    def _on_reload_signal(self) -> None:
+        for index in self._ready:  # the others read their settings just now, and the signal would end them
+            self._signal(self._running[index], signal.SIGHUP)
+
     def _signal_all(self, number: int) -> None:
         for process in self._running.values():
-            with suppress(ProcessLookupError):
-                process.send_signal(number)
+            self._signal(process, number)
+
+    def _signal(self, process: asyncio.subprocess.Process, number: int) -> None:
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
 
     async def _start(self, index: int) -> dict[str, Any]:
         """Starts a process and waits until it is ready. Returns what it says of itself."""
         process = await asyncio.create_subprocess_exec(
             *self._command,
             str(index),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,  # its end stops the process: `Lifeline`
             stdout=asyncio.subprocess.PIPE,
             env=self._environment,
             limit=MAX_LINE,
             start_new_session=True,  # a Ctrl-C of the terminal reaches this process alone
         )
         self._running[index] = process
+        self._ready.discard(index)
         assert process.stdout is not None
         line = await process.stdout.readline()
         if not line:
             raise ProcessFailed(await process.wait())
         found: dict[str, Any] = json.loads(line)
+        self._ready.add(index)
         return found
 
     async def _keep(self, index: int) -> None:
@@ -121,6 +137,7 @@ class Supervisor:
         while True:
             began = self._clock.monotonic()
             status = await self._running[index].wait()
+            self._ready.discard(index)
             failures = 0 if self._clock.monotonic() - began >= STEADY else failures
             pause = RESTART_PAUSES[min(failures, len(RESTART_PAUSES) - 1)]
             failures += 1
@@ -132,7 +149,10 @@ class Supervisor:
                 log.error("process_not_started", number=index, error=str(error))
 
     async def _end_all(self) -> None:
-        self._signal_all(signal.SIGTERM)
+        # Not by a signal: systemd has sent one to every process, and a second one would end them at once.
+        for process in self._running.values():
+            if process.stdin is not None:
+                process.stdin.close()
         waits = [process.wait() for process in self._running.values()]
         try:
             async with asyncio.timeout(STOP_TIMEOUT + SLACK):
@@ -140,6 +160,20 @@ class Supervisor:
         except TimeoutError:
             self._signal_all(signal.SIGKILL)
             await asyncio.gather(*(process.wait() for process in self._running.values()))
+
+
+class Lifeline:
+    """In a process of several: calls `end` when the one that started it says so or is gone, however that ended."""
+
+    def __init__(self) -> None:
+        """Watches standard input, in the running loop."""
+        self.end: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._on_input)
+
+    def _on_input(self) -> None:
+        if not os.read(sys.stdin.fileno(), 1):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self.end()
 
 
 def _hold(address: Address) -> socket.socket:

@@ -132,6 +132,7 @@ class Process:
         self._door: asyncio.Task[None] | None = None  # of HTTP over TLS
         self._daemons = Daemons(basics.clock)
         self._stop = asyncio.Event()
+        self._has_signal = False
         self._was_ready = False
         self._has_failed = False
 
@@ -299,10 +300,16 @@ class Process:
         loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
 
     def _on_stop_signal(self) -> None:
-        if self._stop.is_set():
+        if self._has_signal:
             log.warning("stopped_at_once")
             os._exit(1)
-        log.info("stopping")
+        self._has_signal = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Stops in order, soon."""
+        if not self._stop.is_set():
+            log.info("stopping")
         self._stop.set()
 
     def _on_reload_signal(self) -> None:

@@ -22,6 +22,7 @@ from sendryd.cli.settings import read_settings
 from sendryd.store.errors import StoreError
 
 if TYPE_CHECKING:
+    from sendryd.app.processes import Lifeline
     from sendryd.app.supervise import Ready
 
 app = typer.Typer(add_completion=False)
@@ -37,7 +38,7 @@ def serve(
     role: Annotated[str, typer.Option(metavar="ROLE[,ROLE...]", help=f"Which of {ALL_ROLES} to run.")] = ALL_ROLES,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Number of processes; above 1 needs PostgreSQL.")] = 1,
     as_json: Json = False,
-    number: Annotated[int, typer.Option(hidden=True, min=1)] = 1,
+    number: Annotated[int, typer.Option(hidden=True, min=0)] = 0,  # of one process among several; 0: it is alone
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
     from sendryd.app.joining import AlreadyRunning
@@ -57,7 +58,7 @@ def serve(
         if processes > 1:
             _run(_supervise(settings, processes, names, as_json=as_json))
             return
-        lock_data_dir(settings.data_dir, number)
+        lock_data_dir(settings.data_dir, number or 1)
         _run(_main(settings, frozenset(Role(name) for name in names), number, as_json=as_json))
     except (AlreadyRunning, PortTaken, StoreError, DaemonFailed) as error:
         fail(str(error))
@@ -92,12 +93,14 @@ async def _supervise(settings: Settings, processes: int, roles: list[str], *, as
     try:
         await supervisor.run(on_ready)
     except ProcessFailed as error:
-        raise typer.Exit(error.status or FAILED) from None
+        raise typer.Exit(max(error.status, 0) or FAILED) from None
 
 
 async def _main(settings: Settings, roles: Any, number: int, *, as_json: bool) -> None:
     from sendryd.app.supervise import Process, Ready
 
+    lifeline = _lifeline() if number else None
+    number = number or 1
     basics = await build_basics(settings, number)
 
     async def on_ready(ready: Ready) -> None:
@@ -112,10 +115,19 @@ async def _main(settings: Settings, roles: Any, number: int, *, as_json: bool) -
             print_json(_ready_document(settings, ready, secrets, owner_url))
             sys.stdout.flush()
 
+    process = Process(basics, roles, options.config)
+    if lifeline is not None:
+        lifeline.end = process.stop
     try:
-        await Process(basics, roles, options.config).run(on_ready)
+        await process.run(on_ready)
     finally:
         leave_threads_behind(1 if sys.exc_info()[0] else 0)
+
+
+def _lifeline() -> "Lifeline":
+    from sendryd.app.processes import Lifeline
+
+    return Lifeline()
 
 
 def leave_threads_behind(status: int) -> None:
