@@ -18,6 +18,7 @@ from sendryd.store.base import CrashPause, Owner, Returned, Store
 
 if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
+    from sendryd.delivery.ownership import Ownership
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import Quota, QuotaLedger
     from sendryd.policy.ratelimit import RateLimiter
@@ -77,16 +78,9 @@ class OneNode:
         return ()
 
     @property
-    def servers(self) -> int:
-        """This process alone delivers."""
-        return 1
-
-    def owns(self, _site: str) -> bool:
-        """Every site."""
-        return True
-
-    async def move(self, domains: dict[str, str]) -> None:
-        """Nothing is ever moved."""
+    def ownership(self) -> "Ownership | None":
+        """Which sites are this process's own; None: all of them."""
+        return None
 
     def by_one(self, daemon: Daemon) -> Daemon:
         """A daemon of which one runs in the whole cluster."""
@@ -103,9 +97,6 @@ class OneNode:
         if kind not in self._bells_here:
             self._bells_here[kind] = Wakeup()
         return self._bells_here[kind]
-
-    def ring(self) -> None:
-        """All mail is this process's own."""
 
     def quotas(self, settings: Settings, clock: Clock) -> "QuotaLedger | None":
         """The ledger of quotas; None if there are none."""

@@ -24,6 +24,7 @@ from sendryd.store.errors import StoreError
 
 if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
+    from sendryd.delivery.ownership import Ownership
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import QuotaLedger
     from sendryd.runtime.wakeup import Doorbell
@@ -134,6 +135,11 @@ class ManyNodes(OneNode):
         return self._share.is_asked_to_drain
 
     # `delivery.ownership.Ownership`
+
+    @property
+    def ownership(self) -> "Ownership | None":
+        """This object says which sites are this process's own."""
+        return self
 
     @property
     def servers(self) -> int:

@@ -1,6 +1,6 @@
 """Which sites this process may begin sessions with, where several processes deliver from one database."""
 
-from typing import Final, Protocol
+from typing import Protocol
 
 
 class Ownership(Protocol):
@@ -22,22 +22,3 @@ class Ownership(Protocol):
     def ring(self) -> None:
         """Says in every process that there may be mail of its sites."""
         ...
-
-
-class Alone:
-    """One process delivers everything."""
-
-    servers = 1
-
-    def owns(self, _site: str) -> bool:
-        """Every site."""
-        return True
-
-    async def move(self, domains: dict[str, str]) -> None:
-        """Nothing is ever moved."""
-
-    def ring(self) -> None:
-        """No other process is there."""
-
-
-ALONE: Final = Alone()

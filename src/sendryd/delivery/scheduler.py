@@ -30,7 +30,7 @@ from sendryd.delivery.lanes import Lanes
 from sendryd.delivery.lanestate import Held, LaneState
 from sendryd.delivery.leases import HeldLeases
 from sendryd.delivery.lookups import MAX_BESIDE, LookUps
-from sendryd.delivery.ownership import ALONE, Ownership
+from sendryd.delivery.ownership import Ownership
 from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.shares import Shares
@@ -81,9 +81,9 @@ class Scheduler:
         has_smart_host: bool,
         memory: Share,
         shaper: Shaper | None = None,
-        ownership: Ownership = ALONE,
+        ownership: Ownership | None = None,
     ) -> None:
-        """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them."""
+        """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them. `ownership`: there are others."""
         self._worker = worker
         self._shaper = shaper or Shaper(Sites(), clock)
         self._destinations = destinations
@@ -96,7 +96,7 @@ class Scheduler:
         self._places = Places()
         delays = tuple(delay.total_seconds() for delay in plan.delays)
         self._lanes = Lanes(self._places, clock, self._shaper, delays=delays, has_smart_host=has_smart_host)
-        self._shares = Shares(ownership, self._lanes, self._shaper.sites, give_back=self._give_back)
+        self._shares = Shares(ownership, self._lanes, self._shaper.sites, give_back=self._give_back) if ownership else None
         self._timers = LaneTimers(clock, self._start)
         self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle, shed=self._shed)
         self.board = LaneBoard(self._lanes, clock)
@@ -149,7 +149,7 @@ class Scheduler:
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)
         for key in keys:
-            if not self._shares.owns(key):
+            if self._shares is not None and not self._shares.owns(key):
                 return None
             if self._lanes.is_cold(key, now) and not self._lanes.crowd.has_room((account_id, priority)):
                 return None
@@ -201,14 +201,14 @@ class Scheduler:
         if not state.number_waiting or state.is_looking_up:
             return
         now, key, lanes = self._clock.monotonic(), state.key, self._lanes
-        if self._shares.is_foreign(state):
-            self._spawn(self._shares.hand_over(state, [lanes.dequeue(state) for _ in range(state.number_waiting)]))
+        if (shares := self._shares) is not None and shares.is_foreign(state):
+            self._spawn(shares.hand_over(state, [lanes.dequeue(state) for _ in range(state.number_waiting)]))
             return
         if self._is_stopping or state.lane.is_suspended(now) or (lanes.paused and lanes.is_paused(key)):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
-        is_cold, lane_limit = lanes.is_cold(key, now), self._shares.limit(state)
+        is_cold, lane_limit = lanes.is_cold(key, now), shares.limit(state) if shares else lanes.limit(state)
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit

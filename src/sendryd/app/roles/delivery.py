@@ -99,7 +99,7 @@ def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Des
         has_smart_host=basics.settings.smarthost is not None,
         memory=shared.budget.handed_over,
         shaper=shaper,
-        ownership=basics.cluster,
+        ownership=basics.cluster.ownership,
     )
 
 
