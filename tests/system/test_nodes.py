@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from sendryd.testing.clients import RestClient
 from sendryd.testing.mailhost import Script
 from sendryd.testing.postgres import shared_server
-from sendryd.testing.process import RelayProcess
+from sendryd.testing.process import RelayFailed, RelayProcess
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("postgres")]
@@ -220,3 +221,16 @@ def test_processes_that_start_are_stopped_by_a_signal_and_not_ended_by_one_that_
             assert process.wait(35) == 0
             process.stdout.close()
         world.relay.start()
+
+
+def test_a_copy_of_a_living_nodes_folder_is_refused_and_a_restart_is_not(tmp_path: Path, url: str) -> None:
+    with World(tmp_path, env={"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}) as world:
+        copy = world.directory / "copy"
+        shutil.copytree(world.relay.data_dir, copy)
+        with pytest.raises(RelayFailed, match=r"another node uses a copy of this data directory: remove the file node\.id"):
+            second_node(world, "copy").__enter__()
+        (copy / "node.id").unlink()
+        with second_node(world, "copy"):
+            world.relay.kill()
+            world.relay.start()
+            assert {node["state"] for node in nodes_of(world.relay).values()} == {"up"}

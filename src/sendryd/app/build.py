@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
-from sendryd.app.cluster import DELIVERY, OneNode, place_of
+from sendryd.app.cluster import DELIVERY, OneNode, machine_of, place_of
 from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address, host_of_https
 from sendryd.model.actor import System
@@ -279,7 +279,8 @@ def _cluster(settings: Settings, store: Store, clock: Clock, owner: Owner, numbe
         return OneNode(store, owner)
     from sendryd.app.nodes import ClusterStore, ManyNodes
 
-    return ManyNodes(cast("ClusterStore", store), owner, clock, f"{place_of(settings.data_dir)}-{number}")
+    place = f"{place_of(settings.data_dir)}-{number}"
+    return ManyNodes(cast("ClusterStore", store), owner, clock, place, machine_of(settings.data_dir))
 
 
 def _tell_unreadable(public_id: str, reason: str) -> None:

@@ -28,15 +28,30 @@ if TYPE_CHECKING:
 DELIVERY: Final = "delivery"  # kinds of work
 WEBHOOKS: Final = "webhooks"
 PLACE_NAME: Final = "node.id"  # in the data directory
+COPIED: Final = "another node uses a copy of this data directory: remove the file node.id from one of the two"
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # of this start of the kernel
 
 
 def place_of(data_dir: Path) -> str:
     """What tells this data directory from every other one, also of a node of the same name: a random text in a file, made if there is none."""
     path = data_dir / PLACE_NAME
     make_folder(data_dir)
-    with suppress(FileExistsError), path.open("x", encoding="ascii") as file:
-        file.write(secrets.token_hex(16))
+    if not path.exists():
+        made = data_dir / f"{PLACE_NAME}.{secrets.token_hex(8)}"
+        made.write_text(secrets.token_hex(16), "ascii")
+        with suppress(FileExistsError):  # whole from the first moment, for whoever reads it
+            path.hardlink_to(made)
+        made.unlink()
     return path.read_text("ascii").strip()
+
+
+def machine_of(data_dir: Path) -> str:
+    """What tells this folder of this machine, since its last start, from a copy. Empty where the system does not say."""
+    try:
+        found = (data_dir / PLACE_NAME).stat()
+        return f"{BOOT_ID.read_text('ascii').strip()}:{found.st_dev}:{found.st_ino}"
+    except OSError:
+        return ""
 
 
 class OneNode:

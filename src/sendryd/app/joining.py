@@ -4,10 +4,11 @@ import asyncio
 from typing import Final
 
 from sendryd.app.build import Basics
+from sendryd.app.cluster import COPIED
 from sendryd.app.roles.running import Role, Running
 from sendryd.app.settings import PREFIX
 from sendryd.runtime.log import get_logger
-from sendryd.store.base.nodes import NameTaken
+from sendryd.store.base.nodes import NameTaken, PlaceTaken
 
 DRAIN_TIMEOUT: Final = 12.0  # seconds for what is under way: a node that drains owns nothing within 20
 
@@ -24,6 +25,8 @@ async def join(basics: Basics, running: Running, roles: frozenset[Role]) -> None
         await basics.cluster.join(tuple(sorted(roles)))
     except NameTaken as error:
         raise AlreadyRunning(f"another node called {error} is alive: set {PREFIX}NODE_NAME to another name") from None
+    except PlaceTaken:
+        raise AlreadyRunning(COPIED) from None
     basics.cluster.watch_drain(lambda: _drain(running))
 
 

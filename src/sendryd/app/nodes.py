@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sendryd.app.bells import Bells, SharedBell
-from sendryd.app.cluster import DELIVERY, OneNode, limiter_of, quotas_of
+from sendryd.app.cluster import COPIED, DELIVERY, OneNode, limiter_of, quotas_of
 from sendryd.app.daemons import Daemon
 from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import CrashPause, Owner, Returned, Store
-from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, NodeStore, Share, shard_of
+from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, NodeStore, PlaceTaken, Share, shard_of
 from sendryd.store.base.sharing import SharedCounts
 from sendryd.store.errors import StoreError
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sendryd.runtime.wakeup import Doorbell
 
 BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after some of these
+LOOK_INTERVAL: Final = 0.5  # seconds between looks whether a predecessor still runs
 FORGET_INTERVAL: Final = 600.0  # seconds between deletions of counts that are over
 SAFETY: Final = 10.0  # seconds before its leases end that a process begins nothing more: the longest that a session takes to begin
 TURN_INTERVAL: Final = 2.0  # seconds between looks whether it is this process's turn to do what one alone does
@@ -44,11 +45,13 @@ class ClusterStore(Store, NodeStore, SharedCounts, Protocol):
 class ManyNodes(OneNode):
     """This process among others."""
 
-    def __init__(self, store: ClusterStore, owner: Owner, clock: Clock, place: str) -> None:
+    def __init__(self, store: ClusterStore, owner: Owner, clock: Clock, place: str, machine: str = "") -> None:
+        """`place` and `machine` as `Beat` has them."""
         super().__init__(store, owner)
         self._nodes = store
         self._clock = clock
         self._place = place
+        self._machine = machine
         self._roles: tuple[str, ...] = ()
         self._share = Share(shards=frozenset(), is_asked_to_drain=False, is_first=False, servers=1)
         self._valid_until = float("-inf")  # monotonic seconds
@@ -74,8 +77,14 @@ class ManyNodes(OneNode):
         return (self.run, self.bells.run, self.by_one(self._forget_counts), *self._daemons)
 
     async def join(self, roles: tuple[str, ...]) -> None:
-        """Becomes a node. Raises `NameTaken` and `StoreError`."""
+        """Becomes a node. Raises `NameTaken`, `PlaceTaken` and `StoreError`."""
         self._roles = roles
+        # One that ended without a word is seen no more. One that runs has a copy of our folder.
+        first = await self._nodes.seen_at(self._place, self._machine)
+        while (now := await self._nodes.seen_at(self._place, self._machine)) is not None:
+            if now != first:
+                raise PlaceTaken(self._place)
+            await self._clock.sleep(LOOK_INTERVAL)
         await self._beat()
 
     async def return_dead_leases(self, *, now: datetime, pause: CrashPause) -> Returned:
@@ -91,7 +100,11 @@ class ManyNodes(OneNode):
             except StoreError as error:
                 log.warning("heartbeat_failed", error=str(error))
             except NameTaken:
+                self._valid_until = float("-inf")
                 log.error("node_name_taken", name=self.owner.node, advice="another node has this name: set SENDRYD_NODE_NAME")
+            except PlaceTaken:
+                self._valid_until = float("-inf")
+                log.error("node_replaced", name=self.owner.node, advice=f"{COPIED}, then restart it")
 
     async def _forget_counts(self) -> None:
         while True:
@@ -106,6 +119,7 @@ class ManyNodes(OneNode):
             Beat(
                 owner=self.owner,
                 place=self._place,
+                machine=self._machine,
                 roles=self._roles,
                 serves="delivery" in self._roles and not before.is_asked_to_drain,
                 kept=frozenset(map(shard_of, scheduler.busy_sites() if scheduler else ())) | before.shards,

@@ -10,7 +10,7 @@ from sendryd.model.event import EventType
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import Engagement
 from sendryd.store.base.leases import Owner
-from sendryd.store.base.nodes import SHARDS, Beat, NameTaken, NodeState, shard_of
+from sendryd.store.base.nodes import SHARDS, Beat, NameTaken, NodeState, PlaceTaken, shard_of
 from sendryd.store.postgres.queries import SQL
 from sendryd.store.postgres.store import PostgresStore, open_store
 from sendryd.testing.postgres import shared_server
@@ -40,11 +40,13 @@ def beat_of(
     kept: frozenset[int] = frozenset(),
     place: str | None = None,
     roles: tuple[str, ...] = ("delivery", "http"),
+    machine: str = "",
 ) -> Beat:
     return Beat(
         owner=Owner(node=name or f"node-{boot}", boot=boot),
         place=place or f"place-{boot}",
         roles=roles,
+        machine=machine,
         serves=serves,
         kept=kept,
     )
@@ -197,3 +199,28 @@ async def test_each_process_sees_a_request_for_a_probe_once(store: PostgresStore
     assert [row["domain"] for row in await late._server.find_rows(SQL["list_asked_probes"], lifetime=1e6)] == ["two.test"]
     await late.aclose()
     await other.aclose()
+
+
+async def test_a_process_whose_folder_was_copied_gives_way_to_the_later_one(store: PostgresStore) -> None:
+    await store.beat(beat_of(1, name="a", place="here"))
+    assert len((await store.beat(beat_of(2, name="b", place="here"))).shards) == SHARDS
+    for _ in range(2):
+        with pytest.raises(PlaceTaken):
+            await store.beat(beat_of(1, name="a", place="here"))
+        assert len((await store.beat(beat_of(2, name="b", place="here"))).shards) == SHARDS
+    await store.leave(Owner(node="b", boot=2))
+    assert len((await store.beat(beat_of(1, name="a", place="here"))).shards) == SHARDS
+
+
+async def test_a_process_of_the_same_place_is_seen_unless_it_is_of_this_machine_or_ended(store: PostgresStore) -> None:
+    assert await store.seen_at("here", "m2") is None
+    await store.beat(beat_of(1, place="here", machine="m1"))
+    first = await store.seen_at("here", "m2")
+    assert first is not None
+    assert await store.seen_at("here", "m1") is None
+    await store.beat(beat_of(1, place="here", machine="m1"))
+    second = await store.seen_at("here", "m2")
+    assert second is not None
+    assert second > first
+    await store.leave(Owner(node="node-1", boot=1))
+    assert await store.seen_at("here", "m2") is None

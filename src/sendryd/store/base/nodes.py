@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from sendryd.store.base.leases import Owner
 
 SHARDS: Final = 256
+ALIVE: Final = timedelta(seconds=5)  # a process that runs has shown within this time that it does
 SILENCE: Final = timedelta(seconds=30)  # of a process that is taken for dead, and the length of its leases of shards
 
 
@@ -51,11 +52,12 @@ class Beat:
     """What a process says of itself."""
 
     owner: Owner
-    place: str  # the folder on its machine that one process at a time may use: an earlier one of the same place is dead
+    place: str  # the folder that one process at a time may use: an earlier one of the same place has ended
     roles: tuple[str, ...]
     serves: bool  # it delivers, and takes shards
     kept: frozenset[int] = frozenset()  # shards that it may begin sessions in, or has some in: they are not handed over yet
     is_idle: bool = True  # nothing is under way any more
+    machine: str = ""  # the machine, since its last start, and the folder on it: two processes of one place and machine do not run at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,10 @@ class Share:
 
 class NameTaken(Exception):
     """Another process of this name is alive."""
+
+
+class PlaceTaken(Exception):
+    """Another process with the same place is alive: its folder was copied to where it runs, or from there."""
 
 
 class Line(Protocol):
@@ -91,8 +97,13 @@ class NodeStore(Protocol):
     async def beat(self, beat: Beat) -> Share:
         """Notes that a process is alive; takes its share of the shards and hands over what is too much. Ends what silent processes held.
 
-        Raises `NameTaken` if a process of another place has this name and is alive.
+        Raises `NameTaken` if a process of another place has this name and is alive, and `PlaceTaken` if one of the same place has come since the
+        process's first beat.
         """
+        ...
+
+    async def seen_at(self, place: str, machine: str) -> datetime | None:
+        """When a process of this place was last seen that was alive `ALIVE` ago and is not on this machine. None: there is none."""
         ...
 
     async def leave(self, owner: Owner) -> None:

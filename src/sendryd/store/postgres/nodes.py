@@ -1,9 +1,10 @@
 """`NodeStore`: the processes of a cluster and their shares of the destinations."""
 
+from datetime import datetime
 from typing import Final
 
 from sendryd.store.base.leases import Owner
-from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, Node, NodeState, Share
+from sendryd.store.base.nodes import ALIVE, SHARDS, SILENCE, Beat, NameTaken, Node, NodeState, PlaceTaken, Share
 from sendryd.store.codec.values import to_json
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.statements import change, fetch_row, fetch_rows
@@ -32,6 +33,10 @@ class Nodes:
         share = await self._database.write(action)
         self._scan.serve(share.shards)
         return share
+
+    async def seen_at(self, place: str, machine: str) -> datetime | None:
+        found: datetime | None = await self._database.read_value(SQL["seen_at"], place=place, machine=machine, alive=ALIVE.total_seconds())
+        return found
 
     async def leave(self, owner: Owner) -> None:
         def action(connection: Connection, _batch: object) -> None:
@@ -68,10 +73,13 @@ class Nodes:
 
 def _beat(connection: Connection, beat: Beat) -> Share:
     boot = beat.owner.boot
+    if fetch_row(connection, SQL["find_successor"], boot=boot, silence=SECONDS):
+        raise PlaceTaken(beat.place)
     change(connection, SQL["end_place"], place=beat.place, boot=boot)
     if fetch_row(connection, SQL["find_namesake"], name=beat.owner.node, place=beat.place, silence=SECONDS):
         raise NameTaken(beat.owner.node)
-    change(connection, SQL["note_beat"], name=beat.owner.node, boot=boot, place=beat.place, roles=",".join(beat.roles), away=AWAY)
+    values = {"name": beat.owner.node, "boot": boot, "place": beat.place, "machine": beat.machine, "roles": ",".join(beat.roles)}
+    change(connection, SQL["note_beat"], **values, away=AWAY)
     change(connection, SQL["end_silent"], boot=boot, silence=SECONDS, away=AWAY)
     change(connection, SQL["forget_nodes"])
     change(connection, SQL["free_shards"])

@@ -43,12 +43,24 @@ SELECT seen_at FROM clock;
 
 -- name: note_beat
 -- Notes that a process is alive, and whether it was away.
-INSERT INTO node (name, boot, place, roles) VALUES (:name, :boot, :place, :roles)
+INSERT INTO node (name, boot, place, machine, roles) VALUES (:name, :boot, :place, :machine, :roles)
 ON CONFLICT (boot) DO UPDATE SET last_seen = clock_timestamp(), roles = excluded.roles,
     back_since = CASE
         WHEN node.last_seen < clock_timestamp() - make_interval(secs => :away::float8) THEN clock_timestamp() ELSE node.back_since
     END,
     state = CASE WHEN node.state = 'gone' THEN 'up' ELSE node.state END, was_silent = false;
+
+-- name: find_successor
+-- Whether a process is known that another one of its place, which is alive, has ended.
+SELECT 1 AS found FROM node AS own WHERE own.boot = :boot AND EXISTS (
+    SELECT FROM node WHERE node.place = own.place AND node.boot <> own.boot AND node.state <> 'gone'
+      AND node.last_seen > clock_timestamp() - make_interval(secs => :silence::float8)
+);
+
+-- name: seen_at
+-- When a process of a place was last seen that is not on this machine and was alive just now.
+SELECT max(last_seen) AS last_seen FROM node WHERE place = :place AND machine <> :machine AND state <> 'gone'
+  AND last_seen > clock_timestamp() - make_interval(secs => :alive::float8);
 
 -- name: end_place
 -- Ends the earlier processes of a place: one at a time may use it.

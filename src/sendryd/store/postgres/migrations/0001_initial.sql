@@ -879,6 +879,7 @@ CREATE TABLE node (
     name       TEXT COLLATE "C" NOT NULL,
     boot       BIGINT PRIMARY KEY,
     place      TEXT COLLATE "C" NOT NULL,  -- the folder of its machine that one process at a time may use
+    machine    TEXT COLLATE "C" NOT NULL DEFAULT '',  -- two processes of one place and machine do not run at once
     roles      TEXT COLLATE "C" NOT NULL,
     since      TIMESTAMPTZ NOT NULL DEFAULT now(),
     last_seen  TIMESTAMPTZ NOT NULL DEFAULT now(),
