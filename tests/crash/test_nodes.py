@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sendryd.testing.load import CONNECTIONS, SmtpLoad
-from sendryd.testing.postgres import Server, own_server
+from sendryd.testing.postgres import Server, free_port, own_server
 from sendryd.testing.process import RelayProcess
 from sendryd.testing.waiting import pause
 from sendryd.testing.world import World
@@ -80,20 +80,23 @@ def freeze_server(server: Server, _node: RelayProcess) -> None:
     server.thaw()
 
 
+def address() -> dict[str, str]:
+    """One that a node finds free after a restart, too."""
+    return {"SENDRYD_SMTP_LISTEN": f"127.0.0.1:{free_port()}"}
+
+
 DEEDS = (kill_node, restart_server, freeze_server, freeze_node)
 
 
 @pytest.mark.timeout(TIMEOUT)
 def test_the_ledger_of_a_cluster(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    env = {"SENDRYD_DATABASE_URL": server.url(server.new_database()), "SENDRYD_NODE_NAME": "a", "SENDRYD_LOG_LEVEL": "warning"}
+    env = {"SENDRYD_DATABASE_URL": server.url(server.new_database()), "SENDRYD_NODE_NAME": "a", "SENDRYD_LOG_LEVEL": "warning", **address()}
     chance = random.Random(FAULTS)
     with World(tmp_path, env=env) as world, ExitStack() as stack:
         nodes = [world.relay]
         for number in range(2, NODES + 1):
-            own = {"SENDRYD_DATA_DIR": str(tmp_path / f"n{number}"), "SENDRYD_NODE_NAME": f"n{number}"}
+            own = {"SENDRYD_DATA_DIR": str(tmp_path / f"n{number}"), "SENDRYD_NODE_NAME": f"n{number}", **address()}
             nodes.append(stack.enter_context(RelayProcess(tmp_path / f"n{number}", {**world.relay.env, **own})))
-        for node in nodes:  # the same addresses after a restart
-            node.env["SENDRYD_SMTP_LISTEN"] = node.ready["smtp"]
         load = ClusterLoad(world, nodes, MESSAGES)
         load.start()
         done = []
