@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import cast
 
 import pytest
 
 from sendryd.app.cluster import DELIVERY, WEBHOOKS
 from sendryd.app.nodes import ManyNodes
+from sendryd.delivery.scheduler import Scheduler
 from sendryd.runtime.clock import SystemClock
 from sendryd.store.base import Owner
 from sendryd.store.drivers.postgres import Target
@@ -107,3 +110,31 @@ async def test_through_a_pooler_nothing_is_heard(database: str, tmp_path: Path) 
     assert await store.open_line(lambda _: None, lambda: None) is None
     await store.aclose()
     shared_server().drop_database(database)
+
+
+async def test_a_process_exchanges_what_is_known_of_sites_when_its_shares_change(nodes: list[ManyNodes]) -> None:
+    done = [asyncio.Event() for _ in nodes]
+
+    class NoScheduler:
+        def busy_sites(self) -> frozenset[str]:
+            return frozenset()
+
+        def use_shares(self) -> None:
+            """Nothing waits."""
+
+    async def exchange(number: int) -> None:
+        done[number].set()
+
+    first, second = nodes
+    await first.join(("delivery",))
+    await second.join(("delivery",))
+    for number, node in enumerate(nodes):
+        node.attend(cast("Scheduler", NoScheduler()), lambda: None, partial(exchange, number))
+    tasks = [asyncio.create_task(node.run()) for node in nodes]
+    async with asyncio.timeout(30):
+        for each in done:
+            await each.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert second.owns("*")

@@ -24,7 +24,16 @@ def test_addresses_are_shown_without_the_password(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://h/d", "postgresql://h", "postgresql://h:x/d", "postgresql://h:0/d", "postgresql://[h/d", "db.example.com/mail"]
+    "url",
+    [
+        "mysql://h/d",
+        "postgresql://h",
+        "postgresql://h:x/d",
+        "postgresql://h:0/d",
+        "postgresql://[h/d",
+        "db.example.com/mail",
+        "postgresql://u:12/secret@h/d",
+    ],
 )
 def test_other_addresses_are_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="postgresql://user:password@host:port/database") as caught:

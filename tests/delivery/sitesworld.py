@@ -8,6 +8,7 @@ from typing import cast
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.dialoguenotes import AttemptNotes
+from sendryd.delivery.ownership import Ownership
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import Sites
@@ -116,6 +117,7 @@ class World:
         has_smart_host: bool = False,
         dns: type[MxRecords] = MxRecords,
         worker: type[CountingWorker] = CountingWorker,
+        ownership: Ownership | None = None,
     ) -> None:
         self.clock, self.store, self.wakeup = VirtualClock(), store or MemoryStore(), Wakeup()
         self.shaper = Shaper(Sites(rules), self.clock)
@@ -133,6 +135,7 @@ class World:
             has_smart_host=has_smart_host,
             memory=Share(1 << 20),
             shaper=self.shaper,
+            ownership=ownership,
         )
 
     async def queue(self, domain: str, number: int = 1, account: AccountId = ACCOUNT) -> None:

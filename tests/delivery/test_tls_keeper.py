@@ -66,3 +66,17 @@ async def test_what_the_store_does_not_take_is_stored_later(monkeypatch: pytest.
         await keeper.load()
     await keeper.store()
     assert [host for host, _ in await store.list_tls_hosts()] == ["a.test"]
+
+
+async def test_what_other_processes_have_found_is_read_and_forgets_nothing_newer() -> None:
+    store, clock, memories = MemoryStore(), ManualClock(), [TlsMemory() for _ in range(2)]
+    keepers = [TlsKeeper(store, memory, clock) for memory in memories]
+    memories[0].note_working("a.test", clock.monotonic(), is_weak=False)
+    await keepers[0].store()
+    await keepers[1].load()
+    assert memories[1].requirement("a.test", clock.monotonic(), is_retry=True) == ENCRYPTED
+    clock.advance(timedelta(seconds=WORKING_TIME - 1))
+    memories[1].note_working("a.test", clock.monotonic(), is_weak=False)
+    await keepers[1].load()
+    clock.advance(timedelta(seconds=WORKING_TIME - 1))
+    assert memories[1].requirement("a.test", clock.monotonic(), is_retry=True) == ENCRYPTED

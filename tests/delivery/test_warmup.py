@@ -96,3 +96,16 @@ async def test_an_address_without_a_ramp_is_not_counted(store: MemoryStore) -> N
     assert warm_up.take(Source("192.0.2.2", "b.test"), "Gmail", 1_000_000) == ""
     await warm_up.store()
     assert await store.list_egress_counts(today()) == {}
+
+
+async def test_another_process_goes_on_from_what_was_counted(store: MemoryStore) -> None:
+    first, second = (WarmUp(store, SystemClock()) for _ in range(2))
+    await second.load()
+    first.take(new(), "Gmail", 40)
+    await first.store()
+    second.take(new(), "Gmail", 8)
+    await second.load()
+    assert second.take(new(), "Gmail", 2) == ""
+    assert second.take(new(), "Gmail", 1) == "warming up address 192.0.2.1: 50 of 50 today to Gmail"
+    await second.store()
+    assert await store.list_egress_counts(today()) == {("192.0.2.1", "Gmail"): 50}

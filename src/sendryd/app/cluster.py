@@ -81,7 +81,7 @@ class OneNode:
     async def leave(self) -> None:
         """No other process takes over."""
 
-    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None]) -> None:
+    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Nothing of the delivery engine is ever handed over."""
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -20,8 +20,14 @@ def parse_database_url(text: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         raise ValueError(ADVICE) from None
+    # An @ in the path: a slash in the password ends the host, and the rest would be taken for the database, which errors name.
     hosts = parts.netloc.rpartition("@")[2].split(",")
-    if parts.scheme not in {"postgresql", "postgres"} or not all(map(_HOST.fullmatch, hosts)) or not parts.path.strip("/"):
+    if (
+        parts.scheme not in {"postgresql", "postgres"}
+        or not all(map(_HOST.fullmatch, hosts))
+        or not parts.path.strip("/")
+        or "@" in parts.path
+    ):
         raise ValueError(ADVICE)
     return url
 

@@ -58,14 +58,18 @@ class ManyNodes(OneNode):
         self._pause: CrashPause | None = None
         self._scheduler: Scheduler | None = None
         self._close_idle: Callable[[], None] = lambda: None
+        self._exchange: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._exchanging: asyncio.Task[None] | None = None
         self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._daemons: list[Daemon] = []
         self.bells = Bells(store, clock, self._bells_here)
 
-    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None]) -> None:
-        """Tells the delivery engine of other shares from now on, and asks it what is under way. `close_idle` closes connections that idle."""
-        self._scheduler, self._close_idle = scheduler, close_idle
+    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Tells the delivery engine of other shares from now on, and asks it what is under way. `close_idle` closes connections that idle; `exchange` stores
+        what is known of sites for their next owners, and reads what their earlier owners have stored.
+        """
+        self._scheduler, self._close_idle, self._exchange = scheduler, close_idle, exchange
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Calls `drain` once this process is asked to hand over."""
@@ -133,6 +137,8 @@ class ManyNodes(OneNode):
                 self._draining = asyncio.get_running_loop().create_task(self._drain())
         if self._share.shards != before.shards:
             log.info("shares_changed", owns=len(self._share.shards), of=SHARDS)
+            if self._exchange is not None:
+                self._exchanging = asyncio.get_running_loop().create_task(self._exchange())
             if scheduler is not None:
                 scheduler.use_shares()
             if before.shards - self._share.shards:

@@ -61,6 +61,14 @@ class Egress:
         await self._read()
         await self.warm_up.load()
 
+    async def exchange(self) -> None:
+        """Stores the counts, and reads what other processes have counted."""
+        await self.warm_up.store()
+        try:
+            await self.warm_up.load()
+        except StoreError as error:
+            log.error("warm_up_counts_not_read", error=repr(error))
+
     async def run(self) -> None:
         """Follows the suspensions, until cancelled."""
         polls = 0

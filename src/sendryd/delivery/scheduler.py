@@ -96,7 +96,7 @@ class Scheduler:
         self._places = Places()
         delays = tuple(delay.total_seconds() for delay in plan.delays)
         self._lanes = Lanes(self._places, clock, self._shaper, delays=delays, has_smart_host=has_smart_host)
-        self._shares = Shares(ownership, self._lanes, self._shaper.sites, give_back=self._give_back) if ownership else None
+        self._shares = Shares(ownership, self._lanes, destinations, clock, give_back=self._give_back) if ownership else None
         self._timers = LaneTimers(clock, self._start)
         self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle, shed=self._shed)
         self.board = LaneBoard(self._lanes, clock)
@@ -200,10 +200,7 @@ class Scheduler:
         """
         if not state.number_waiting or state.is_looking_up:
             return
-        now, key, lanes = self._clock.monotonic(), state.key, self._lanes
-        if (shares := self._shares) is not None and shares.is_foreign(state):
-            self._spawn(shares.hand_over(state, [lanes.dequeue(state) for _ in range(state.number_waiting)]))
-            return
+        now, key, lanes, shares = self._clock.monotonic(), state.key, self._lanes, self._shares
         if self._is_stopping or state.lane.is_suspended(now) or (lanes.paused and lanes.is_paused(key)):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
@@ -213,6 +210,9 @@ class Scheduler:
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit
         while state.number_waiting and state.busy < limit and state.busy + state.recording < unrecorded:
+            if shares is not None and shares.is_foreign(state):
+                self._spawn(shares.hand_over(state, [lanes.dequeue(state) for _ in range(state.number_waiting)]))
+                return
             claim = state.peek()
             if lanes.paused and lanes.is_paused(claim.domain):  # it waited for a look-up while a person paused its domain
                 self._spawn(self._release_paused())

@@ -1,17 +1,29 @@
-"""Mail of sites that other processes own: it is handed over to them."""
+"""Mail of sites that other processes own: it is handed over to them.
 
+A domain whose servers were looked up long ago may be with another site by now: it is looked up again first. Where DNS tells two processes different
+servers for a domain, each would take the other for the owner: after some turns the one that has the mail sends it.
+Limits: domains of which is known that they were handed over.
+"""
+
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
+from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.lanes import Lanes
 from sendryd.delivery.lanestate import Held, LaneState
 from sendryd.delivery.ownership import Ownership
-from sendryd.delivery.sites import Sites
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Claim
 from sendryd.store.errors import StoreError
 
 Waiting = Sequence[tuple[Claim, Held | None]]
+
+MAX_TURNS: Final = 3  # of a domain in `TURNS_TIME`: shares that move bring one or two
+TURNS_TIME: Final = 60.0  # seconds
+MAX_DOMAINS: Final = 10_000
 
 log = get_logger("delivery")
 
@@ -19,23 +31,50 @@ log = get_logger("delivery")
 class Shares:
     """What this process may send."""
 
-    def __init__(self, ownership: Ownership, lanes: Lanes, sites: Sites, *, give_back: Callable[[Waiting], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        ownership: Ownership,
+        lanes: Lanes,
+        destinations: Destinations,
+        clock: Clock,
+        *,
+        give_back: Callable[[Waiting], Awaitable[None]],
+    ) -> None:
         self._ownership = ownership
         self._lanes = lanes
-        self._sites = sites
+        self._destinations = destinations
+        self._clock = clock
         self._give_back = give_back
+        self._turns: OrderedDict[str, tuple[int, float]] = OrderedDict()  # by domain: how often it was handed over, and since when
 
     def owns(self, key: str) -> bool:
         """Whether sessions with a site may begin."""
         return self._ownership.owns(key)
 
     def is_foreign(self, state: LaneState) -> bool:
-        """Whether another process owns the site of a lane with waiting claims. A domain that was not looked up yet is looked up by whoever has its
-        mail.
+        """Whether another process owns the site of a lane with waiting claims. A domain whose servers are not known now is looked up by whoever has
+        its mail.
         """
         if self._ownership.owns(state.key):
             return False
-        return state.key == ANY_DOMAIN or self._sites.site_of(state.peek().domain) is not None
+        if state.key == ANY_DOMAIN:
+            return True
+        domain = state.peek().domain
+        return self._destinations.known(domain) is not None and self._count(domain) < MAX_TURNS
+
+    def _count(self, domain: str) -> int:
+        number, since = self._turns.get(domain, (0, 0.0))
+        return number if self._clock.monotonic() - since < TURNS_TIME else 0
+
+    def _note(self, domain: str) -> None:
+        number = self._count(domain)
+        self._turns[domain] = number + 1, self._turns[domain][1] if number else self._clock.monotonic()
+        if number + 1 == MAX_TURNS:
+            log.warning(
+                "mail_comes_back", domain=domain, advice="the resolvers of two nodes give it different mail servers: use the same one"
+            )
+        if len(self._turns) > MAX_DOMAINS:
+            self._turns.popitem(last=False)
 
     def limit(self, state: LaneState) -> int:
         """Sessions that a lane may have at once. The processes that deliver share those of a smart host."""
@@ -45,6 +84,8 @@ class Shares:
     async def hand_over(self, state: LaneState, waiting: Waiting) -> None:
         """Lets the owner of a site have its mail."""
         if state.key != ANY_DOMAIN:
+            for domain in {claim.domain for claim, _ in waiting}:
+                self._note(domain)
             try:
                 await self._ownership.move({claim.domain: state.key for claim, _ in waiting})
             except StoreError as error:

@@ -80,7 +80,7 @@ class StsPolicies:
         return {"kept": len(self._kept), "open": len(self._fetches)}
 
     async def load(self) -> None:
-        """Reads the stored policies."""
+        """Reads the stored policies, also those that other processes have found."""
         try:
             found = await self._store.list_sts_policies()
         except StoreError as error:
@@ -88,8 +88,10 @@ class StsPolicies:
             return
         now, settled = self._clock.monotonic(), self._clock.settled()
         for each in found:
-            age = max(0.0, (settled - each.fetched_at).total_seconds())
-            self._kept[each.domain] = _Kept(each.record_id, each.policy, now - age, now)
+            fetched = now - max(0.0, (settled - each.fetched_at).total_seconds())
+            known = self._kept.get(each.domain)
+            if known is None or known.fetched < fetched:
+                self._kept[each.domain] = _Kept(each.record_id, each.policy, fetched, now)
 
     async def find(self, domain: str) -> StsPolicy | None:
         """The policy that mail to a domain obeys now; None: it has none. Raises nothing but cancellation."""

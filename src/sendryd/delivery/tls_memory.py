@@ -61,10 +61,11 @@ class TlsMemory:
             self._unstored[host] = None
 
     def load(self, worked: Iterable[tuple[str, float]]) -> None:
-        """Hosts that did TLS before this start, each with its monotonic seconds; the latest come last."""
+        """Hosts that did TLS before this start, or with other processes, each with its monotonic seconds; the latest come last."""
         for host, moment in worked:
             known = self._find(host)
-            known.works = known.stored = moment + WORKING_TIME
+            known.stored = moment + WORKING_TIME
+            known.works = max(known.works, known.stored)
 
     def take_unstored(self) -> dict[str, float]:
         """Hosts that did TLS of which the store does not know yet, or not lately, and when, in monotonic seconds."""

@@ -2,7 +2,7 @@
 
 An attempt takes its recipients from the day's cap before it begins, so attempts at once do not exceed it together, and gives back those that were not
 delivered.
-Reads: the counts of the day, at the start. Writes: what has changed, every few seconds and at the end.
+Reads: the counts of the day, at the start, and when other sites become this process's own. Writes: what has changed, every few seconds and at the end.
 When things fail: what could not be stored is stored in the next round; a kill forgets the last seconds.
 Limits: `MAX_SITES` counts of a day; sites beyond it share one.
 """
@@ -39,8 +39,10 @@ class WarmUp:
         return self._clock.settled().date()
 
     async def load(self) -> None:
-        """Reads the counts of the day. Raises `StoreError`."""
-        self._counts = Counter(await self._store.list_egress_counts(self._day))
+        """Reads the counts of the day, to which other processes may have added. Raises `StoreError`."""
+        found = Counter(await self._store.list_egress_counts(self._day))
+        found.update(self._unstored)
+        self._counts = found
 
     def take(self, source: Source, site: str, recipients: int) -> str:
         """Takes recipients from the day's cap of an address. Returns why it may not send to them; empty: it may."""

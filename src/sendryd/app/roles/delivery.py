@@ -68,7 +68,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run, shaping.run]
     running.daemons += [results.run] if results is not None else []
     end_reports = await _start_reports(basics, running, scheduler)
-    basics.cluster.attend(scheduler, pool.close_idle)
+    basics.cluster.attend(scheduler, pool.close_idle, partial(_exchange, tls_keeper, policies, egress))
 
     async def stop() -> None:
         await scheduler.stop()
@@ -84,6 +84,14 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         signer.close()
 
     running.stops.append(stop)
+
+
+async def _exchange(tls_keeper: TlsKeeper, policies: StsPolicies, egress: Egress) -> None:
+    """Between owners of sites: stores what is known of them, and reads what others have stored."""
+    await tls_keeper.store()
+    await tls_keeper.load()
+    await policies.load()
+    await egress.exchange()
 
 
 def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Destinations, shaper: Shaper) -> Scheduler:

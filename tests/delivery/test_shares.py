@@ -1,0 +1,69 @@
+"""What one process of several does with mail of sites that others own."""
+
+import pytest
+
+from sendryd.delivery.shares import MAX_TURNS
+from sendryd.model.delivery import DeliveryState
+
+from .sitesworld import World
+
+pytestmark = pytest.mark.virtual_time
+
+
+class Others:
+    """Another process owns some sites."""
+
+    servers = 2
+
+    def __init__(self, *sites: str) -> None:
+        self.sites = set(sites)
+        self.moved: list[dict[str, str]] = []
+
+    def owns(self, site: str) -> bool:
+        return site not in self.sites
+
+    async def move(self, domains: dict[str, str]) -> None:
+        self.moved.append(domains)
+
+    def ring(self) -> None:
+        """Nobody listens."""
+
+
+async def test_mail_of_a_foreign_site_is_handed_over() -> None:
+    others = Others("mx.theirs.test+0")
+    world = World(ownership=others)
+    world.dns.mx |= {"a.test": ("mx.theirs.test",), "b.test": ("mx.ours.test",)}
+    for domain in ("a.test", "b.test"):
+        await world.queue(domain)
+    await world.run(1.3)
+    assert others.moved[0] == {"a.test": "mx.theirs.test+0"}
+    assert world.worker.tried == ["b.test"]
+    await world.scheduler.stop()
+
+
+async def test_a_domain_that_came_to_a_site_of_ours_is_looked_up_again_before_it_is_handed_over() -> None:
+    others = Others("mx.theirs.test+0")
+    world = World(ownership=others)
+    world.dns.mx["a.test"] = ("mx.theirs.test",)
+    await world.queue("a.test")
+    await world.run(0.6)
+    assert others.moved
+    world.dns.mx["a.test"] = ("mx.ours.test",)
+    await world.clock.sleep(world.dns.memory)
+    others.moved.clear()
+    await world.run(10.0)
+    assert others.moved == []
+    assert world.worker.tried == ["a.test"]
+    await world.scheduler.stop()
+
+
+async def test_mail_that_comes_back_again_and_again_is_sent() -> None:
+    others = Others("mx.theirs.test+0")
+    world = World(ownership=others)
+    world.dns.mx["a.test"] = ("mx.theirs.test",)
+    await world.queue("a.test", 3)
+    await world.run(30.0)
+    assert MAX_TURNS <= len(others.moved) < 3 * MAX_TURNS
+    assert world.worker.tried == ["a.test"] * 3
+    assert (await world.store.count_queue())[DeliveryState.QUEUED] == 0
+    await world.scheduler.stop()
