@@ -41,6 +41,25 @@ async def test_mail_of_a_foreign_site_is_handed_over() -> None:
     await world.scheduler.stop()
 
 
+async def test_what_is_under_way_can_be_cut_off_and_is_tried_again() -> None:
+    world = World(ownership=Others())
+    world.dns.mx["a.test"] = ("mx.ours.test",)
+    world.worker.seconds = 100.0
+    await world.queue("a.test")
+    await world.run(2.0)
+    assert world.scheduler.busy_sites() == {"mx.ours.test+0"}
+    assert world.scheduler.shares is not None
+    assert world.scheduler.shares.cut_off() == 1
+    await world.run(1.0)
+    assert world.scheduler.busy_sites() == frozenset()
+    world.worker.seconds = 1.0
+    await world.scheduler.return_lost_leases()
+    await world.scheduler.return_lost_leases()
+    await world.run(90.0)
+    assert world.worker.tried == ["a.test"]
+    await world.scheduler.stop()
+
+
 async def test_a_domain_that_came_to_a_site_of_ours_is_looked_up_again_before_it_is_handed_over() -> None:
     others = Others("mx.theirs.test+0")
     world = World(ownership=others)

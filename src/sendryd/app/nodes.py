@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after some of these
 LOOK_INTERVAL: Final = 0.5  # seconds between looks whether a predecessor still runs
 FORGET_INTERVAL: Final = 600.0  # seconds between deletions of counts that are over
+CUT_OFF: Final = 8.0  # seconds after which a process that may begin nothing ends what is under way: before the others take over
+WATCH_INTERVAL: Final = 0.5  # seconds between looks whether that is due
 SAFETY: Final = 10.0  # seconds before its leases end that a process begins nothing more: the longest that a session takes to begin
 TURN_INTERVAL: Final = 2.0  # seconds between looks whether it is this process's turn to do what one alone does
 
@@ -78,7 +80,7 @@ class ManyNodes(OneNode):
     @property
     def daemons(self) -> tuple[Daemon, ...]:
         """The heartbeat, what removes old counts, and what exchanges with other processes."""
-        return (self.run, self.bells.run, self.by_one(self._forget_counts), *self._daemons)
+        return (self.run, self._watch, self.bells.run, self.by_one(self._forget_counts), *self._daemons)
 
     async def join(self, roles: tuple[str, ...]) -> None:
         """Becomes a node. Raises `NameTaken`, `PlaceTaken` and `StoreError`."""
@@ -109,6 +111,19 @@ class ManyNodes(OneNode):
             except PlaceTaken:
                 self._valid_until = float("-inf")
                 log.error("node_replaced", name=self.owner.node, advice=f"{COPIED}, then restart it")
+
+    async def _watch(self) -> None:
+        """Ends sessions with sites that others are about to serve. A beat that waits for the database must not delay that."""
+        while True:
+            await self._clock.sleep(WATCH_INTERVAL)
+            if (
+                self._clock.monotonic() >= self._valid_until + CUT_OFF
+                and self._scheduler is not None
+                and self._scheduler.shares is not None
+            ):
+                self._close_idle()
+                if count := self._scheduler.shares.cut_off():
+                    log.warning("sessions_cut_off", count=count, reason="the database was not reached for too long")
 
     async def _forget_counts(self) -> None:
         while True:

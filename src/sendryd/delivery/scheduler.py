@@ -96,7 +96,7 @@ class Scheduler:
         self._places = Places()
         delays = tuple(delay.total_seconds() for delay in plan.delays)
         self._lanes = Lanes(self._places, clock, self._shaper, delays=delays, has_smart_host=has_smart_host)
-        self._shares = Shares(ownership, self._lanes, destinations, clock, give_back=self._give_back) if ownership else None
+        self.shares = Shares(ownership, self._lanes, destinations, clock, give_back=self._give_back) if ownership else None
         self._timers = LaneTimers(clock, self._start)
         self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle, shed=self._shed)
         self.board = LaneBoard(self._lanes, clock)
@@ -149,7 +149,7 @@ class Scheduler:
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)
         for key in keys:
-            if self._shares is not None and not self._shares.owns(key):
+            if self.shares is not None and not self.shares.owns(key):
                 return None
             if self._lanes.is_cold(key, now) and not self._lanes.crowd.has_room((account_id, priority)):
                 return None
@@ -200,7 +200,7 @@ class Scheduler:
         """
         if not state.number_waiting or state.is_looking_up:
             return
-        now, key, lanes, shares = self._clock.monotonic(), state.key, self._lanes, self._shares
+        now, key, lanes, shares = self._clock.monotonic(), state.key, self._lanes, self.shares
         if self._is_stopping or state.lane.is_suspended(now) or (lanes.paused and lanes.is_paused(key)):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
@@ -278,7 +278,8 @@ class Scheduler:
         """One attempt. While its outcome is being stored the lane goes on with the next one."""
         try:
             try:
-                attempt = await self._worker.attempt(claim, held.content if held else None, next_hop)
+                work = self._worker.attempt(claim, held.content if held else None, next_hop)
+                attempt = await (self.shares.session(work) if self.shares else work)
             finally:
                 self._lanes.end(state, claim)
                 self._places.give_back(claim.message.id, is_cold=is_cold)
@@ -374,8 +375,6 @@ class Scheduler:
     def forget_lanes(self) -> None:
         """Drops what is known of next hops that nothing was sent to for long."""
         self._lanes.forget_idle()
-
-    # The end.
 
     async def stop(self, timeout: float = DRAIN_TIMEOUT, *, cut_off_timeout: float = CUT_OFF_TIMEOUT) -> None:
         """Starts nothing more, lets attempts under way end, cuts off what is left after `timeout` seconds, gives back the rest."""

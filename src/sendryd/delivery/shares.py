@@ -5,9 +5,10 @@ servers for a domain, each would take the other for the owner: after some turns 
 Limits: domains of which is known that they were handed over.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.lanes import Lanes
@@ -25,6 +26,8 @@ MAX_TURNS: Final = 3  # of a domain in `TURNS_TIME`: shares that move bring one 
 TURNS_TIME: Final = 60.0  # seconds
 MAX_DOMAINS: Final = 10_000
 
+Result = TypeVar("Result")
+
 log = get_logger("delivery")
 
 
@@ -41,11 +44,26 @@ class Shares:
         give_back: Callable[[Waiting], Awaitable[None]],
     ) -> None:
         self._ownership = ownership
+        self._sessions: set[asyncio.Task[Any]] = set()
         self._lanes = lanes
         self._destinations = destinations
         self._clock = clock
         self._give_back = give_back
         self._turns: OrderedDict[str, tuple[int, float]] = OrderedDict()  # by domain: how often it was handed over, and since when
+
+    async def session(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Does the work of one attempt, until `cut_off`."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+        return await task
+
+    def cut_off(self) -> int:
+        """Ends all attempts that have no outcome yet: others take this process for dead and are about to send their mail. Returns how many."""
+        sessions = tuple(self._sessions)
+        for task in sessions:
+            task.cancel()
+        return len(sessions)
 
     def owns(self, key: str) -> bool:
         """Whether sessions with a site may begin."""
