@@ -86,10 +86,10 @@ WALKS: Final = {  # in transactions that follow indexes
 }
 STATEMENTS: Final = {
     "first_due": 256 * 5,
-    "get_messages": 1_000,
+    "get_messages": 4_000,
     "has_captures": 10,
     "lease_deliveries": 5_000,  # which changes a hundred rows, and their entries in the indexes
-    "leased_deliveries": 1_000,
+    "leased_deliveries": 4_000,  # like the next ones: rows that tests before have changed and rolled back are passed too
     "list_captures": 10,
     "list_dead_leases": 50,
     "list_due_reports": 50,
@@ -99,9 +99,9 @@ STATEMENTS: Final = {
     "lock_states": 20,
     "move": 6_000,
     "read_content": 10,
-    "record_outcome": 100,
-    "release": 1_000,
-    "return_leases": 1_000,
+    "record_outcome": 500,
+    "release": 4_000,
+    "return_leases": 4_000,
     "set_class": 6_000,
 }
 
@@ -131,7 +131,7 @@ async def explain(url: str, name: str, mode: str, *, follows_indexes: bool) -> t
     finally:
         await connection.close()
     plan = "\n".join(row[0] for row in rows)
-    found = re.findall(r"^ *Buffers: (.*)", plan, re.MULTILINE)
+    found = re.findall(r"^ *Buffers: (.*)", plan.partition("Planning:")[0], re.MULTILINE)
     if re.match(r"(?:Update|Insert|Delete) on", plan):  # how many pages its indexes take for the change depends on how full they are
         del found[0]
     return plan, max((sum(map(int, re.findall(r"(?:hit|read)=(\d+)", each))) for each in found), default=0)
