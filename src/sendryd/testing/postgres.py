@@ -160,12 +160,14 @@ class Server:
     def freeze(self) -> None:
         """Stops all processes of the server where they are: connections stay, and nothing answers."""
         for number in self._processes():
-            os.kill(number, signal.SIGSTOP)
+            with suppress(ProcessLookupError):  # a session ends whenever it likes
+                os.kill(number, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Lets the processes go on."""
         for number in self._processes():
-            os.kill(number, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a session ends whenever it likes
+                os.kill(number, signal.SIGCONT)
 
     def _processes(self) -> list[int]:
         """The first process, then its children."""
