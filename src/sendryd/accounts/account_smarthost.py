@@ -22,7 +22,7 @@ class AccountSmartHosts:
 
     async def set(self, account_id: AccountId, url: str, by: By, *, is_operator: bool) -> Account:
         """Names the smart host of an account by a URL that may have its password; an empty one takes it away. Waiting mail of its domains moves.
-        `is_operator`: it may be at a private address and at any port. Raises `NotFound`, and `BadField` for what is no smart host.
+        `is_operator`: it may be at a private address and at any port. Raises `NotFound`, and `BadField` for a malformed smart host.
         """
         before = AccountSmartHost()
 

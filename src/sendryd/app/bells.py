@@ -51,7 +51,7 @@ class Bells:
                 await self._clock.sleep(RECONNECT_PAUSE)
 
     async def _serve(self, line: Line | None) -> None:
-        for bell in self._here.values():  # what was rung before is not heard
+        for bell in self._here.values():  # rings were missed while there was no connection
             bell.set()
         while True:
             await self._stirred.wait(LOOK_INTERVAL)

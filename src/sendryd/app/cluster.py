@@ -1,6 +1,6 @@
-"""What one process keeps for itself, chosen in one place. A cluster brings another class with these methods (`app.nodes`).
+"""The parts that differ between one process and several on one database, for one process. `app.nodes` has them for several.
 
-Each of them fulfils a named interface of the layer that uses it; the interface says what a cluster must do instead.
+Each fulfils a named interface of the layer that uses it; the interface says what several processes must do.
 """
 
 import secrets
@@ -33,7 +33,7 @@ BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # of this start of the
 
 
 def place_of(data_dir: Path) -> str:
-    """What tells this data directory from every other one, also of a node of the same name: a random text in a file, made if there is none."""
+    """The identifier of this data directory: a random text in a file of it, made if there is none."""
     path = data_dir / PLACE_NAME
     make_folder(data_dir)
     if not path.exists():
@@ -46,7 +46,7 @@ def place_of(data_dir: Path) -> str:
 
 
 def machine_of(data_dir: Path) -> str:
-    """What tells this folder of this machine, since its last start, from a copy. Empty where the system does not say."""
+    """The identifier of this folder on this machine since the machine started: a copy has another one. Empty if the system gives none."""
     try:
         found = (data_dir / PLACE_NAME).stat()
         return f"{BOOT_ID.read_text('ascii').strip()}:{found.st_dev}:{found.st_ino}"

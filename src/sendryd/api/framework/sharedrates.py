@@ -52,7 +52,7 @@ class SharedRateLimits:
                 self._is_away = False
 
     async def exchange(self) -> None:
-        """Tells what was used here and learns what others have used. Raises `StoreUnavailable`."""
+        """Adds the requests of this process to the shared counts and reads those of the others. Raises `StoreUnavailable`."""
         used, self._used = self._used, Counter()
         try:
             buckets = await self._store.share_rates(used, count=self._count, period=self._period)
