@@ -85,7 +85,6 @@ def _beat(connection: Connection, beat: Beat) -> Share:
     change(connection, SQL["free_shards"])
     living = fetch_rows(connection, SQL["list_living"])
     servers = [row["boot"] for row in living if DELIVERY in row["roles"].split(",") and not row["is_asked_to_drain"]]
-    is_draining = boot not in servers and beat.serves
     shards = _share(connection, beat, servers)
     is_asked = any(row["boot"] == boot and row["is_asked_to_drain"] for row in living)
     if is_asked:
@@ -94,7 +93,7 @@ def _beat(connection: Connection, beat: Beat) -> Share:
     able = [row for row in living if not row["is_asked_to_drain"]]
     dutiful = [row["boot"] for row in able if UPKEEP in row["roles"].split(",")] or [row["boot"] for row in able]
     return Share(
-        shards=frozenset() if is_draining else shards,
+        shards=shards,
         is_asked_to_drain=is_asked,
         is_first=dutiful[:1] == [boot],
         servers=max(1, len(servers)),
