@@ -56,7 +56,8 @@ def test_a_lost_index_is_made_again_while_mail_is_accepted(page: Page, reader: B
     during = send(mails, f"rebuild@{RECIPIENT_DOMAIN}", "Rebuild of an index")
     page.wait_for_selector(f"[data-id={during}]")
     page.wait_for_selector("[data-index]", state="detached")
-    assert path.exists()
+    assert wait_until(path.exists)  # the page may not have heard yet that it was lost
+    assert wait_until(lambda: "data-index" not in reader.get(asked).text)
     assert list(rows(reader.get(asked))) == [during, *before[::-1]]
 
 
