@@ -22,6 +22,7 @@ import pytest_socket
 import structlog
 from hypothesis import settings
 
+from sendryd.testing.network import is_permitted as are_namespaces_permitted
 from sendryd.testing.postgres import find_programs as find_postgres
 from sendryd.testing.stores import quick_folder
 from sendryd.testing.virtualtime import VirtualTimeLoop
@@ -74,6 +75,8 @@ def is_there(program: str) -> bool:
     """Whether an outside program, or the right to do what only root may, can be used."""
     if program == "root":
         return os.geteuid() == 0
+    if program == "namespaces":
+        return are_namespaces_permitted()
     if program == "postgres":
         return find_postgres() is not None
     if program in NPM_PACKAGES:
@@ -93,7 +96,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest_socket.disable_socket(allow_unix_socket=True)  # an event loop has a pair of them
     for marker in item.iter_markers("needs"):
         missing = [program for program in marker.args if not is_there(program)]
-        if REQUIRE_ALL and missing and missing != ["root"]:  # nothing that could be installed
+        if REQUIRE_ALL and missing and not set(missing) <= {"root", "namespaces"}:  # nothing that could be installed
             pytest.fail(f"needs {', '.join(missing)}, and SENDRYD_TEST_REQUIRE_ALL is set", pytrace=False)
         if missing:
             _missing.update(missing)

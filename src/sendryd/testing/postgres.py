@@ -24,6 +24,7 @@ import asyncpg
 
 from sendryd.store.drivers.postgres import Target
 from sendryd.store.postgres import migrate
+from sendryd.testing.network import Network
 from sendryd.testing.stores import quick_folder
 
 USER: Final = "sendryd"
@@ -69,9 +70,9 @@ def end_with_parent() -> None:
 
 
 class Server:
-    """A server in a folder of its own, on a Unix socket and a TCP port of loopback."""
+    """A server in a folder of its own, on a Unix socket and a TCP port of loopback, or of a network's namespace."""
 
-    def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None, network: Network | None = None) -> None:
         programs = find_programs()
         if programs is None:
             raise FileNotFoundError("no PostgreSQL is installed")
@@ -80,6 +81,8 @@ class Server:
         self._programs = programs
         self._settings = {**FAST, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._network = network
+        self._host = network.address(0) if network else "127.0.0.1"
         self.port = 0
 
     def make(self) -> None:
@@ -102,6 +105,9 @@ class Server:
             "--no-sync",
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **user)
+        if self._network:
+            with (self.data / "pg_hba.conf").open("a", encoding="utf-8") as rules:
+                rules.write("host all all 10.0.0.0/8 trust\n")
 
     def start(self, port: int) -> None:
         """Starts the server on a port. Returns once it takes connections."""
@@ -114,11 +120,15 @@ class Server:
             "-k",
             str(self.folder),
             "-h",
-            "127.0.0.1",
+            "*" if self._network else "127.0.0.1",
             "-p",
             str(port),
             *options,
         ]
+        user = as_other_user()
+        if self._network:
+            command = [*self._network.inside(user["user"], user["group"]), *command]
+            user = {}
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -127,9 +137,9 @@ class Server:
                 cwd=self.folder,
                 start_new_session=True,
                 preexec_fn=end_with_parent,  # noqa: PLW1509  no lock is taken there
-                **as_other_user(),
+                **user,
             )
-        ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        ready = [str(self._programs / "pg_isready"), "-q", "-h", self._host, "-p", str(port)]
         for _ in range(600):
             if subprocess.run(ready, check=False).returncode == 0:
                 return
@@ -157,6 +167,13 @@ class Server:
             self._process.send_signal(signal.SIGQUIT)  # at once
             self._process.wait(30)
 
+    def kill(self) -> None:
+        """Ends all processes of the server where they are."""
+        for number in self._processes():
+            with suppress(ProcessLookupError):  # a session ends whenever it likes
+                os.kill(number, signal.SIGKILL)
+        self.process.wait(30)
+
     def freeze(self) -> None:
         """Stops all processes of the server where they are: connections stay, and nothing answers."""
         for number in self._processes():
@@ -174,13 +191,14 @@ class Server:
         first = self.process.pid
         return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text("ascii").split())]
 
-    def url(self, database: str) -> str:
-        """The address of a database."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str, link: int = 0) -> str:
+        """The address of a database; in a network, by one of its links."""
+        host = self._network.address(link) if self._network else self._host
+        return f"postgresql://{USER}@{host}:{self.port}/{database}"
 
     def target(self, database: str) -> Target:
         """The address of a database, for the store."""
-        return Target(self.url(database), f"127.0.0.1:{self.port}/{database}")
+        return Target(self.url(database), f"{self._host}:{self.port}/{database}")
 
     def run(self, script: str, database: str = "postgres") -> None:
         """Runs statements, each by itself."""
@@ -233,10 +251,10 @@ def shared_server() -> Server:
 
 
 @contextmanager
-def own_server(settings: dict[str, str] | None = None) -> Iterator[Server]:
+def own_server(settings: dict[str, str] | None = None, network: Network | None = None) -> Iterator[Server]:
     """A server for tests that stop it."""
     folder = make_folder_of_server()
-    server = Server(folder, settings)
+    server = Server(folder, settings, network)
     try:
         _start_new(server)
         yield server

@@ -20,8 +20,14 @@ from sendryd.store.errors import Conflict, NotAllowed, StoreFull, StoreUnavailab
 CONNECT_TIMEOUT: Final = 5.0  # seconds; a server that is alive answers in milliseconds
 STATEMENTS: Final = 500  # prepared statements to keep: all that exist
 ALONE: Final = 0x53656E64727964  # the advisory lock of transactions that are alone, a number of this program
+# Of one direct connection, in seconds. The server ends the session of a machine that is gone, and with it the locks, after 11 seconds:
+# others wait for these. No other limit covers a session between the messages that prepare a statement and those that run it.
+VANISHED: Final = {"tcp_keepalives_idle": "5s", "tcp_keepalives_interval": "2s", "tcp_keepalives_count": "3", "tcp_user_timeout": "10s"}
 # The session of one direct connection. A transaction that this program forgot must not keep the server from cleaning up.
-SESSION: Final = "SET application_name = 'sendryd'; SET jit = off; SET idle_in_transaction_session_timeout = '60s'"
+SESSION: Final = "; ".join(
+    f"SET {name} = '{value}'"
+    for name, value in {"application_name": "sendryd", "jit": "off", "idle_in_transaction_session_timeout": "60s", **VANISHED}.items()
+)
 # A queue grows faster than statistics. The planner takes them for the truth, and sorts what an index has in order.
 ALONG_INDEXES: Final = "; ".join(f"SET LOCAL enable_{way} = off" for way in ("sort", "seqscan", "bitmapscan", "hashjoin", "mergejoin"))
 # Seconds. A process that stops in a transaction that is alone would stop all others; one that runs does its next step in milliseconds.
