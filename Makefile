@@ -9,7 +9,7 @@ INTEROP := build/interop
 PYTHON := $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
 	if $$name -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 
-.PHONY: help setup setup-dev run demo test test-quick test-soak test-chaos interop-programs fmt lint types arch docs check cov fuzz bench pictures lock clean
+.PHONY: help setup setup-dev run demo test test-quick test-soak test-chaos interop-programs fmt lint types arch docs check cov fuzz bench bench-growth bench-parts bench-peers pictures lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -94,11 +94,26 @@ SECONDS ?= 20
 fuzz: setup-dev ## Fuzz each parser for SECONDS
 	@for driver in fuzz/fuzz_*.py; do $(BIN)/python $$driver --seconds $(SECONDS) || exit 1; done
 
-bench: setup-dev ## Run the benchmarks
+ROUNDS ?= 5
+SCALE ?= 1
+MINUTES ?= 180
+MOST ?= 1000000
+bench: setup-dev ## The goals beside other mail servers, into docs/performance.md; ROUNDS=1 SCALE=0.2 for a look, MINUTES=40 to bound it
+	$(BIN)/python benchmarks/bench.py --rounds $(ROUNDS) --scale $(SCALE) --max-minutes $(MINUTES)
+
+bench-growth: setup-dev ## How cost grows with queue, connections and nodes, into docs/performance.md; MOST=10000 SCALE=0.1 for a look
+	$(BIN)/python benchmarks/growth.py --most $(MOST) --scale $(SCALE) --max-minutes $(MINUTES)
+
+bench-parts: setup-dev ## The benchmarks of single parts
 	$(BIN)/python benchmarks/accept.py
 	$(BIN)/python benchmarks/signatures.py
 	$(BIN)/python benchmarks/dialogue.py
 	$(BIN)/python benchmarks/browser.py
+
+# Haraka comes from npm; the others are packages of the system.
+bench-peers: ## Install Haraka for make bench, in build/bench
+	@mkdir -p build/bench
+	npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts --prefix build/bench Haraka@3
 
 pictures: setup-dev ## Draw the pictures of the dashboard in docs/pictures anew; needs Chromium
 	$(BIN)/python tools/pictures.py

@@ -13,12 +13,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvloop
-from accept import cpu_seconds, memory
+from accept import cpu_seconds
 from machine import describe
+from memory import resident
 
 from sendryd.testing.world import World
 
@@ -109,9 +111,9 @@ async def load(url: str, key: str, path: str, body: bytes, count: int) -> None:
     print(json.dumps(result))
 
 
-def measure(name: str, *, batch: int, count: int, is_pinned: bool) -> None:
-    """Runs one scenario on a fresh server and prints its figures."""
-    env = {"SENDRYD_LOG_LEVEL": "error", "SENDRYD_API_RATE_LIMIT": "off"}
+def measure(*, batch: int, count: int, is_pinned: bool, env: Mapping[str, str] | None = None) -> dict[str, float]:
+    """Runs one scenario on a fresh server: messages a second, milliseconds, CPU time of the server for a message in microseconds."""
+    env = {"SENDRYD_LOG_LEVEL": "error", "SENDRYD_API_RATE_LIMIT": "off", **(env or {})}
     with World(env=env, args=("--role", "smtp,http")) as world:
         if is_pinned:
             for thread in Path(f"/proc/{world.relay.process.pid}/task").iterdir():
@@ -121,14 +123,18 @@ def measure(name: str, *, batch: int, count: int, is_pinned: bool) -> None:
         subprocess.run([*pinned, *command, "--count", "40"], check=True, capture_output=True)
         before = cpu_seconds(world.relay)
         done = subprocess.run([*pinned, *command, "--count", str(count)], check=True, capture_output=True)
-        result = json.loads(done.stdout)
+        result: dict[str, float] = json.loads(done.stdout)
         messages = count * max(1, batch)
         spent = (cpu_seconds(world.relay) - before) / messages * 1e6
-        rate = result["rate"] * max(1, batch)
-        print(
-            f"{name:10}  {rate:.0f} messages/s, p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms, "
-            f"server {spent:.0f} us CPU per message, {memory(world.relay)}"
-        )
+        return {**result, "rate": result["rate"] * max(1, batch), "cpu_us": round(spent, 1), "peak_mb": resident(world.relay) / 1024}
+
+
+def show(name: str, found: Mapping[str, float]) -> None:
+    """Prints the figures of a scenario."""
+    print(
+        f"{name:10}  {found['rate']:.0f} messages/s, p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms, "
+        f"server {found['cpu_us']:.0f} us CPU per message, {found['peak_mb']:.0f} MB"
+    )
 
 
 def main() -> None:
@@ -147,8 +153,8 @@ def main() -> None:
         uvloop.run(load(given.url, given.key, path, json.dumps(body).encode(), given.count))
         return
     print(describe())
-    measure("single", batch=0, count=given.count, is_pinned=given.pin)
-    measure("batch", batch=100, count=max(20, given.count // 50), is_pinned=given.pin)
+    show("single", measure(batch=0, count=given.count, is_pinned=given.pin))
+    show("batch", measure(batch=100, count=max(20, given.count // 50), is_pinned=given.pin))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What the SQLite store costs: durable accepts, claims and outcomes, and the same on top of a long queue.
 
     python benchmarks/store.py                            # the short round
-    python benchmarks/store.py --queued 1000000           # the cost of a message on top of a million that wait
+    python benchmarks/store.py --queued 1000,1000000      # the cost of a message on top of a thousand and of a million that wait
+    python benchmarks/store.py --queued 1000 --json       # that alone, as JSON
     python benchmarks/store.py --directory /var/tmp       # on another disk
 
 Figures: operations a second, and microseconds of processor time of the whole process for each, callers included.
@@ -10,6 +11,7 @@ Figures: operations a second, and microseconds of processor time of the whole pr
 import argparse
 import asyncio
 import gc
+import json
 import os
 import resource
 import tempfile
@@ -131,47 +133,71 @@ class Bench:
         await measure(total, 500, add)
 
 
+async def measure_hot_path(folder: Path, messages: int) -> None:
+    """Prints what accepts and outcomes cost by the number of callers."""
+    store = open_store(folder, monotonic=time.monotonic)
+    await store.ensure_account(ACCOUNT, "default", NOW)
+    bench = Bench(store)
+    await bench.hot_path(500, 20)
+    for callers in (1, 20, 100):
+        total = messages // 20 if callers == 1 else messages
+        before = store.statistics()
+        accepted, recorded = await bench.hot_path(total, callers)
+        after = store.statistics()
+        commits = (after["commits"] - before["commits"]) / 2
+        print(f"accept   {callers:4} callers  {accepted}  {total / commits:5.1f} in a commit")
+        print(f"record   {callers:4} callers  {recorded}")
+    await store.aclose()
+
+
+async def measure_queue(folder: Path, messages: int, queued: int) -> dict[str, Figure]:
+    """What an accept, a claim and an outcome cost on top of a queue."""
+    store = open_store(folder, monotonic=time.monotonic)
+    await store.ensure_account(ACCOUNT, "default", NOW)
+    bench = Bench(store)
+    await bench.fill(queued)
+    figures = [await bench.through_queue(messages // 4, 100, frozenset({BUSY})) for _ in range(4)]
+    best = [min((figure[part] for figure in figures), key=lambda each: each.cpu) for part in range(3)]
+    await store.aclose()
+    return dict(zip(("accept", "claim", "record"), best, strict=True))
+
+
+def peak_memory() -> float:
+    """Megabytes, of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 async def run(arguments: argparse.Namespace) -> None:
     """All scenarios, each on a store of its own."""
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
-        store = open_store(Path(name) / "hot", monotonic=time.monotonic)
-        await store.ensure_account(ACCOUNT, "default", NOW)
-        bench = Bench(store)
-        await bench.hot_path(500, 20)
-        for callers in (1, 20, 100):
-            total = arguments.messages // 20 if callers == 1 else arguments.messages
-            before = store.statistics()
-            accepted, recorded = await bench.hot_path(total, callers)
-            after = store.statistics()
-            commits = (after["commits"] - before["commits"]) / 2
-            print(f"accept   {callers:4} callers  {accepted}  {total / commits:5.1f} in a commit")
-            print(f"record   {callers:4} callers  {recorded}")
-        await store.aclose()
+        if not arguments.json:
+            await measure_hot_path(Path(name) / "hot", arguments.messages)
         costs: dict[int, float] = {}
-        for queued in (1_000, arguments.queued):
-            store = open_store(Path(name) / f"queue-{queued}", monotonic=time.monotonic)
-            await store.ensure_account(ACCOUNT, "default", NOW)
-            bench = Bench(store)
-            await bench.fill(queued)
-            figures = [await bench.through_queue(arguments.messages // 4, 100, frozenset({BUSY})) for _ in range(4)]
-            best = [min((figure[part] for figure in figures), key=lambda each: each.cpu) for part in range(3)]
-            for word, figure in zip(("accept", "claim", "record"), best, strict=True):
+        for queued in map(int, arguments.queued.split(",")):
+            found = await measure_queue(Path(name) / f"queue-{queued}", arguments.messages, queued)
+            costs[queued] = sum(figure.cpu for figure in found.values())
+            if arguments.json:
+                parts = {word: round(figure.cpu, 1) for word, figure in found.items()}
+                print(json.dumps({"queued": queued, "cost": round(costs[queued], 1), "peak_mb": round(peak_memory()), **parts}))
+                continue
+            for word, figure in found.items():
                 print(f"{word:7}  {queued:9,} queued  {figure}")
-            costs[queued] = sum(figure.cpu for figure in best)
-            await store.aclose()
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"a message costs {costs[arguments.queued] / costs[1_000]:.2f} times as much with {arguments.queued:,} queued as with 1,000")
-        print(f"peak memory {memory:.0f} MB")
+        if not arguments.json:
+            few, many = min(costs), max(costs)
+            print(f"a message costs {costs[many] / costs[few]:.2f} times as much with {many:,} queued as with {few:,}")
+            print(f"peak memory {peak_memory():.0f} MB")
 
 
 def main() -> None:
     """Prints the machine, the command, and the figures."""
     parser = argparse.ArgumentParser(description="What the SQLite store costs.")
     parser.add_argument("--messages", type=int, default=8_000, help="messages in one measurement")
-    parser.add_argument("--queued", type=int, default=50_000, help="length of the long queue")
+    parser.add_argument("--queued", default="1000,50000", help="lengths of queues")
+    parser.add_argument("--json", action="store_true", help="the queues alone, a JSON object for each")
     parser.add_argument("--directory", type=Path, default=None, help="where to make the databases")
     arguments = parser.parse_args()
-    print(describe())
+    if not arguments.json:
+        print(describe())
     uvloop.run(run(arguments))
 
 

@@ -1,0 +1,3 @@
+module mailload
+
+go 1.19
