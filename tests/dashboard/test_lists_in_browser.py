@@ -105,6 +105,33 @@ def test_test_mails_that_were_not_read_are_counted_beside_their_place(page: Page
     expect(new).to_be_hidden()
 
 
+def test_a_sound_tells_of_new_test_mail_once_somebody_has_switched_it_on(page: Page, mails: World) -> None:
+    count_tones = """const start = OscillatorNode.prototype.start;
+        window.tones = 0;
+        OscillatorNode.prototype.start = function (at) { window.tones += 1; start.call(this, at); };"""
+    page.add_init_script(count_tones)
+    page.goto("/test")
+    wait_live(page)
+    button, rows, rest = (
+        page.get_by_role("button", name="Sound for new mail"),
+        page.locator("tbody [data-id]"),
+        RestClient(mails.relay, mails.test_key),
+    )
+    body = {"from": "app@anything.example", "to": "ann@example.org", "text": "x"}
+    rest.post("/v1/emails", {**body, "subject": "Without a sound"})
+    expect(rows.filter(has_text="Without a sound")).to_have_count(1)
+    assert (button.get_attribute("aria-pressed"), page.evaluate("tones")) == ("false", 0)
+    button.click()
+    assert (button.get_attribute("aria-pressed"), page.evaluate("tones")) == ("true", 1)
+    rest.post("/v1/emails", {**body, "subject": "With a sound"})
+    expect(rows.filter(has_text="With a sound")).to_have_count(1)
+    page.wait_for_function("tones === 2")
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+
+
 def test_keys_alone_find_read_try_and_come_back(page: Page, mails: World) -> None:
     ids = [send(mails, f"slow+{number}@{RECIPIENT_DOMAIN}", "Keyed") for number in range(3)]
     mails.wait_until(lambda: all(b"4.7.1" in mails.relay.run("queue", "show", each).stdout for each in ids))

@@ -1,7 +1,6 @@
 """Step 5 of the door: quotas, one durable transaction, a line in the mail log, and the hand-off to the delivery engine."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sendryd.intake.assemble import Prepared
 from sendryd.intake.handoff import Handoff
@@ -124,9 +123,7 @@ class Committer:
         lease = self._handoff.reserve(domains, message.size, account_id=message.account_id, priority=new.priority)
         if lease is None:
             return new
-        queued = DeliveryState.QUEUED
-        leased = [replace(each, state=DeliveryState.LEASED) if each.state is queued else each for each in new.deliveries]
-        return replace(new, deliveries=tuple(leased), lease=lease)
+        return new.leased(lease)
 
     def _give_back(self, prepared: Sequence[Prepared], reserved: Sequence[NewMessage]) -> None:
         if self._quotas is not None:
@@ -169,7 +166,7 @@ def _door(origin: Origin) -> str:
 def _claims(new: NewMessage, lease: Lease) -> list[Claim]:
     by_domain: dict[str, list[ClaimedDelivery]] = {}
     for delivery in new.deliveries:
-        if delivery.state is not DeliveryState.LEASED:
+        if delivery.state is not DeliveryState.QUEUED:
             continue
         by_domain.setdefault(delivery.domain, []).append(
             ClaimedDelivery(

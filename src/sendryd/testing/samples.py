@@ -50,7 +50,7 @@ class Samples:
         priority: MessageClass = MessageClass.TRANSACTIONAL,
     ) -> NewMessage:
         """A message with one delivery per recipient: captured in test mode, leased if `lease` is given, else queued."""
-        state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.LEASED if lease else DeliveryState.QUEUED
+        state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.QUEUED
         message = Message(
             id=MessageId(self.number()),
             account_id=account_id,

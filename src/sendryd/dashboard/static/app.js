@@ -41,7 +41,7 @@ class LiveWords extends HTMLElement {
     hears("sse:before:connection", () => { if (this.state === "live") this.say("catching-up", "Catching up"); });
     hears("sse:error", () => this.lose());
     hears("sse:close", () => this.lose());
-    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys, read-marks, new-mails")) each.show(); });
+    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys, read-marks, new-mails, arrival-sound")) each.show(); });
   }
   get state() { return this.firstElementChild.dataset.live; }
   listen() {
@@ -204,6 +204,39 @@ class NewMails extends HTMLElement {
   }
 }
 
+// A short tone when a mail comes in, for those who have switched it on in this browser.
+class ArrivalSound extends HTMLElement {
+  connectedCallback() {
+    this.hidden = false;
+    this.button = this.querySelector("button");
+    this.button.addEventListener("click", () => {
+      localStorage.setItem("sendryd-sound", this.isOn ? "off" : "on");
+      this.say();
+      if (this.isOn) this.play();  // browsers let a page sound only after a click
+    });
+    this.newest = this.latest;
+    this.say();
+  }
+  get isOn() { return localStorage.getItem("sendryd-sound") === "on"; }
+  get latest() { return [...document.querySelectorAll("read-marks [data-id]")].map((row) => row.dataset.id).sort().pop() ?? ""; }
+  say() { this.button.setAttribute("aria-pressed", String(this.isOn)); }
+  show() {
+    const latest = this.latest;
+    if (latest <= this.newest) return;
+    this.newest = latest;
+    if (this.isOn) this.play();
+  }
+  play() {
+    this.audio ??= new AudioContext();
+    this.audio.resume();
+    const now = this.audio.currentTime, tone = new OscillatorNode(this.audio, { frequency: 880 }), volume = new GainNode(this.audio, { gain: 0.1 });
+    volume.gain.exponentialRampToValueAtTime(0.001, now + 0.3);
+    tone.connect(volume).connect(this.audio.destination);
+    tone.start(now);
+    tone.stop(now + 0.3);
+  }
+}
+
 // Rows of the queue stay where they are while the pointer is on one: their figures go on, their order waits.
 class HoldStill extends HTMLElement {
   connectedCallback() {
@@ -352,5 +385,5 @@ class FollowList extends HTMLElement {
 for (const [name, element] of Object.entries({
   "copy-button": CopyButton, "local-time": LocalTime, "live-words": LiveWords, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
   "new-mails": NewMails, "read-marks": ReadMarks, "snippet-tabs": SnippetTabs, "figure-age": FigureAge,
-  "hold-still": HoldStill, "choose-rows": ChooseRows, "follow-list": FollowList,
+  "arrival-sound": ArrivalSound, "hold-still": HoldStill, "choose-rows": ChooseRows, "follow-list": FollowList,
 })) customElements.define(name, element);

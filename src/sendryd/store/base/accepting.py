@@ -38,9 +38,20 @@ class NewMessage:
     message: Message
     content: bytes  # the final bytes without the signature: CRLF line ends
     deliveries: tuple[NewDelivery, ...]
-    lease: Lease | None = None  # set if deliveries are handed to this process's delivery engine in the same commit
+    lease: Lease | None = None  # of this process's delivery engine: what would be queued is stored as leased to it
     priority: MessageClass = MessageClass.TRANSACTIONAL
     source_request: bytes | None = None  # JSON of the request that a scheduled message was made from: a change composes it again
+
+    def leased(self, lease: Lease) -> "NewMessage":
+        """The same, handed to this process's delivery engine."""
+        return NewMessage(
+            message=self.message,
+            content=self.content,
+            deliveries=self.deliveries,
+            lease=lease,
+            priority=self.priority,
+            source_request=self.source_request,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ _CLAIMED_TYPES: Final[Types] = {
 def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
     """The columns of a new delivery; all other columns have their defaults."""
     created = to_ms(new.message.waits_since)
-    lease = new.lease if delivery.state is DeliveryState.LEASED else None
+    lease = new.lease if delivery.state is DeliveryState.QUEUED else None
     return {
         "id": delivery.id,
         "message_id": new.message.id,
@@ -53,7 +53,7 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
         "site": None,  # unknown before the first attempt
         "forward_path": delivery.forward_path,
         "domain": delivery.domain,
-        "state": delivery.state.value,
+        "state": (DeliveryState.LEASED if lease else delivery.state).value,
         "due_at": to_ms(delivery.due_at),
         "lease_token": lease.token if lease else None,
         "lease_node": lease.owner.node if lease else None,

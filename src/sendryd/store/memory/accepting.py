@@ -31,10 +31,11 @@ class MemoryAccepting(MemoryMail):
         self._put(message)
         for new in message.deliveries:
             is_done = new.state is DeliveryState.DELIVERED
-            lease = message.lease if new.state is DeliveryState.LEASED else None
+            lease = message.lease if new.state is DeliveryState.QUEUED else None
+            state = DeliveryState.LEASED if lease else new.state
             created = message.message.created_at
             delivery = Delivery(
-                new, message.message, message.priority, new.state, new.due_at, lease, created if is_done else None, report=new.report
+                new, message.message, message.priority, state, new.due_at, lease, created if is_done else None, report=new.report
             )
             self._deliveries[new.id] = delivery
             self._add_events(delivery, new.events, created)
