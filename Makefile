@@ -9,7 +9,7 @@ INTEROP := build/interop
 PYTHON := $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
 	if $$name -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 
-.PHONY: help setup setup-dev run demo test test-quick test-soak test-chaos interop-programs fmt lint types arch docs check cov fuzz bench bench-growth bench-parts bench-peers pictures lock clean
+.PHONY: help setup setup-dev run demo test test-quick test-soak test-chaos interop-programs fmt lint types arch docs check cov fuzz bench bench-growth bench-capacity bench-parts bench-peers pictures lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -98,11 +98,15 @@ ROUNDS ?= 5
 SCALE ?= 1
 MINUTES ?= 180
 MOST ?= 1000000
+SIMULATED ?= 60
 bench: setup-dev ## The goals beside other mail servers, into docs/performance.md; ROUNDS=1 SCALE=0.2 for a look, MINUTES=40 to bound it
 	$(BIN)/python benchmarks/bench.py --rounds $(ROUNDS) --scale $(SCALE) --max-minutes $(MINUTES)
 
 bench-growth: setup-dev ## How cost grows with queue, connections and nodes, into docs/performance.md; MOST=10000 SCALE=0.1 for a look
 	$(BIN)/python benchmarks/growth.py --most $(MOST) --scale $(SCALE) --max-minutes $(MINUTES)
+
+bench-capacity: setup-dev ## Machines for 1, 10 and 100 million messages a day, with a simulation of each, into docs/explanation/capacity.md
+	$(BIN)/python benchmarks/capacity.py --simulate --seconds $(SIMULATED) --max-minutes $(MINUTES) --write
 
 bench-parts: setup-dev ## The benchmarks of single parts
 	$(BIN)/python benchmarks/accept.py
