@@ -1,6 +1,7 @@
 """What all tests share: which may use sockets, what they need of the machine, and a whole world for those that run the real program."""
 
 import asyncio
+import gc
 import os
 import re
 import shutil
@@ -8,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 # Where nothing compiled may be kept, each process of the tests compiles Hypothesis, and each of the hundreds of programs that they start compiles
@@ -28,6 +30,7 @@ from sendryd.testing.stores import quick_folder
 from sendryd.testing.virtualtime import VirtualTimeLoop
 from sendryd.testing.world import World
 
+TESTS = Path(__file__).parent
 REQUIRE_ALL = os.environ.get("SENDRYD_TEST_REQUIRE_ALL") == "1"
 WITH_SOCKETS = {"system", "interop", "crash", "testing"}
 WITH_PROGRAMS = {"system", "interop", "crash", "testing", "cli"}  # what those write may be large, and is kept where one fails
@@ -64,10 +67,23 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start programs come first: they wait more than they work, and one that began last would run alone."""
-    items.sort(key=lambda item: (item.path.name not in FIRST, not IN_BROWSER.search(item.path.name), _turn(folder_of(item))))
+    turns = {path: (path.name not in FIRST, not IN_BROWSER.search(path.name), _turn(path)) for path in {item.path for item in items}}
+    items.sort(key=lambda item: turns[item.path])
 
 
-def _turn(folder: str) -> int:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The thousands of tests stay until the end: the garbage collector need not look at them while they are made, nor during each of them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _turn(path: Path) -> int:
+    folder = _folder(path)
     return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
@@ -114,7 +130,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def folder_of(item: pytest.Item) -> str:
     """The folder of tests that it is in."""
-    return Path(item.path).relative_to(Path(__file__).parent).parts[0]
+    return _folder(item.path)
+
+
+@cache
+def _folder(path: Path) -> str:
+    return path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture

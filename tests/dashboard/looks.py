@@ -1,23 +1,37 @@
 """What a page of the dashboard must not do in Chromium: scroll sideways, give an id twice, or have what axe finds."""
 
+import json
 from importlib import resources
 
 from playwright.sync_api import Page
 
-AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]  # the rules to which light and dark make a difference
-SLOW = [*COLOURS, "target-size"]  # the rules that look at where each element is and at what lies beneath it
-RUN_AXE = """([where, asked]) => where && !document.querySelector(where[0]) ? [] : axe.run(where ? {include: where.map((each) => [each])} : document,
-    {...asked, iframes: false, resultTypes: ["violations"]}).then((found) => found.violations.flatMap((each) =>
-      each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
-# Marks the first element of each kind that is not among those seen, and gives the new kinds: tag, class and role of the element and of what it is in.
+# The slow rules look at what is marked as new.
+SELECTORS = {
+    "color-contrast": "[data-new]",
+    "target-size": "[data-new]",
+    "link-in-text-block": "a[href][data-new], [role=link][data-new]",
+}
+LOAD_AXE = "\n".join(
+    [
+        (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"),
+        f"axe.configure({{rules: {json.dumps([{'id': rule, 'selector': words} for rule, words in SELECTORS.items()])}}});",
+    ]
+)
+RUN_AXE = """(asked) => axe.run(document, {...asked, iframes: false, resultTypes: ["violations"]}).then((found) =>
+  found.violations.flatMap((each) => each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
+# Marks the first element of each kind that is not among those seen, and gives the new kinds: tag, class and role of the element and of what it is in,
+# its colour, and that of what it lies on.
 MARK = """(seen) => {
-  const known = new Set(seen);
+  const known = new Set(seen), lies = new Map();
   const name = (each) => `${each.tagName}.${each.className.baseVal ?? each.className}[${each.getAttribute("role") ?? each.type ?? ""}]`;
   const found = [];
   for (const each of document.querySelectorAll("body, body *")) {
-    const kind = [each, each.parentElement, each.parentElement.parentElement].map((one) => one ? name(one) : "").join(" < ");
+    const style = getComputedStyle(each);
+    lies.set(each, style.backgroundColor === "rgba(0, 0, 0, 0)" ? lies.get(each.parentElement) ?? "" : style.backgroundColor);
+    const places = [each, each.parentElement, each.parentElement.parentElement].map((one) => one ? name(one) : "");
+    const kind = `${places.join(" < ")} ${style.color} on ${lies.get(each)}`;
     each.removeAttribute("data-new");
     if (known.has(kind)) continue;
     known.add(kind);
@@ -49,21 +63,20 @@ class Axe:
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
+    @staticmethod
+    def load(tab: Page) -> None:
+        """Gives axe to every page that the tab opens from now on: sending it again for each page costs more than most of its rules."""
+        tab.add_init_script(LOAD_AXE)
+
     def ask(self, tab: Page) -> list[str]:
-        """What axe finds in the page and, by the slow rules, in what no page before it had, in light and in dark."""
+        """What axe finds in the page and, by the slow rules, in what no page before it had, in light and in dark. The page is dark after it."""
         if not tab.evaluate("'axe' in window"):
-            tab.evaluate(AXE)
-        found: list[str] = tab.evaluate(RUN_AXE, [None, {"runOnly": TAGS, "rules": {rule: {"enabled": False} for rule in SLOW}}])
+            tab.evaluate(LOAD_AXE)
+        tab.emulate_media(color_scheme="light")
         new = tab.evaluate(MARK, sorted(self._seen))
         self._seen.update(new)
+        found: list[str] = tab.evaluate(RUN_AXE, {"runOnly": TAGS, "rules": {rule: {"enabled": bool(new)} for rule in SELECTORS}})
+        tab.emulate_media(color_scheme="dark")
         if new:
-            tab.emulate_media(color_scheme="light")
-            found += self._ask_about_new(tab, SLOW)
-            tab.emulate_media(color_scheme="dark")
-            found += [f"dark: {fault}" for fault in self._ask_about_new(tab, COLOURS)]
-        return found
-
-    def _ask_about_new(self, tab: Page, rules: list[str]) -> list[str]:
-        """About what is still there: a live page may have put something else in its place."""
-        found: list[str] = tab.evaluate(RUN_AXE, [["[data-new]"], {"runOnly": {"type": "rule", "values": rules}}])
+            found += [f"dark: {fault}" for fault in tab.evaluate(RUN_AXE, {"runOnly": {"type": "rule", "values": COLOURS}})]
         return found

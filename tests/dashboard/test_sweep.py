@@ -19,6 +19,7 @@ from .places import OPEN, fill, patterns
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
 WIDTHS = (1440, 768, 360)
+HEIGHT = 300  # what is drawn costs more than what is asked, and nothing here depends on how much of a page is in view
 ON_PHONES = ("/", "/emails", "/emails/{id}", "/domains/{name}", "/test", "/queue", "/queue/{domain}")  # what must be readable at 200 %
 NEVER_EMPTY = ("/elevate", "/health", "/me", "/me/factor", "/send-test", "/settings")
 
@@ -32,6 +33,8 @@ def places(mails: World, reader: Browser) -> dict[str, list[str]]:
 def tabs(chromium: Chromium, mails: World, reader: Browser) -> Iterator[dict[bool, Page]]:
     """The owner's tab and that of somebody who is not signed in."""
     with open_tab(chromium, reader) as owners, open_tab(chromium, Browser(mails.relay.ready["http"])) as strangers:
+        Axe.load(owners)
+        Axe.load(strangers)
         yield {False: owners, True: strangers}
 
 
@@ -50,18 +53,17 @@ def test_a_page_fits_and_can_be_used_by_everybody(pattern: str, places: dict[str
         tab.emulate_media(color_scheme="light")
         tab.goto(path)
         for width in WIDTHS:
-            tab.set_viewport_size({"width": width, "height": 900})
+            tab.set_viewport_size({"width": width, "height": HEIGHT})
             found += [f"{path} {width}: {fault}" for fault in tab.evaluate(FRAME)]
         found += [f"{path} {fault}" for fault in axe.ask(tab)]
-        tab.emulate_media(color_scheme="dark")
         if pattern in ON_PHONES:
             tab.set_viewport_size({"width": 180, "height": 400})  # 360 by 800 at 200 %
             found += [f"{path} zoomed: {fault}" for fault in tab.evaluate(FRAME)]
-            tab.set_viewport_size({"width": 360, "height": 800})
+            tab.set_viewport_size({"width": 360, "height": HEIGHT})
             tab.evaluate("document.documentElement.style.fontSize = '200%'")
             found += [f"{path} large text: {fault}" for fault in tab.evaluate(FRAME)]
             tab.evaluate("document.documentElement.style.fontSize = ''")
-        tab.set_viewport_size({"width": WIDTHS[0], "height": 900})
+        tab.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
         found += [f"{path} dark: {fault}" for fault in tab.evaluate(FRAME)]
     assert not found, "\n".join(found)
 
@@ -84,7 +86,7 @@ def test_tab_comes_to_the_skip_link_first_and_from_there_to_the_main_button(plac
 
 
 def test_pages_can_be_read_without_script(chromium: Chromium, reader: Browser, places: dict[str, list[str]]) -> None:
-    with open_tab(chromium, reader, script=False) as tab:
+    with open_tab(chromium, reader, height=HEIGHT, script=False) as tab:
         for pattern in set(patterns()) - set(OPEN):
             path = places.get(pattern, [pattern])[0]
             tab.goto(path)
@@ -111,6 +113,8 @@ def test_what_is_not_there_and_what_went_wrong_look_like_the_other_pages(chromiu
     context = chromium.new_context(base_url=reader.base, color_scheme="dark")
     context.add_cookies([{"name": name, "value": value, "url": reader.base} for name, value in reader.cookies.items()])
     tab = context.new_page()
+    tab.set_viewport_size({"width": 1440, "height": HEIGHT})
+    Axe.load(tab)
     for path in ("/nowhere", "/welcome/unusable", "/emails/em_0ap5bnt18v800"):
         tab.goto(path)
         assert [*tab.evaluate(FRAME), *axe.ask(tab)] == [], path
@@ -119,9 +123,29 @@ def test_what_is_not_there_and_what_went_wrong_look_like_the_other_pages(chromiu
 
 def test_pages_of_an_empty_installation_fit_and_say_what_comes_next(chromium: Chromium, owner: Browser, axe: Axe) -> None:
     found: list[str] = []
-    with open_tab(chromium, owner, width=360) as tab:
+    with open_tab(chromium, owner, width=360, height=HEIGHT) as tab:
+        Axe.load(tab)
         for path in sorted({*patterns()} - {*OPEN}):
             if "{" not in path and path not in NEVER_EMPTY:
                 tab.goto(path)
                 found += [f"{path}: {fault}" for fault in (*tab.evaluate(FRAME), *axe.ask(tab))]
     assert not found, "\n".join(found)
+
+
+def test_axe_sees_what_is_new_on_a_page_in_light_and_in_dark(chromium: Chromium, reader: Browser) -> None:
+    style = (
+        "<style>.a { color: #777; background: #888 } @media (prefers-color-scheme: dark) { .b { color: #777; background: #888 } }</style>"
+    )
+    page = f"<html lang=en><title>T</title>{style}<main><h1>A</h1><p>Text</p>%</main>"
+    known = Axe()
+    with open_tab(chromium, reader, height=HEIGHT) as tab:
+        tab.set_content(page.replace("%", ""))
+        assert known.ask(tab) == []
+        tab.set_content(page.replace("%", "<p class=a>Text</p>"))
+        [fault] = [each for each in known.ask(tab) if not each.startswith("dark: ")]
+        assert fault.startswith("color-contrast at .a")
+        tab.set_content(page.replace("%", "<div><p class=b>Text</p></div>"))
+        [fault] = known.ask(tab)
+        assert fault.startswith("dark: color-contrast at .b")
+        tab.set_content(page.replace("%", "<p>Text</p><a href=/ class=b style='display: inline-block; width: 9px; height: 9px'></a>"))
+        assert {each.partition(" ")[0] for each in known.ask(tab)} >= {"link-name", "target-size"}

@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-SHARE: Final = float(os.environ.get("SENDRYD_TEST_EXAMPLES", "0.3"))  # each run tries other examples
+SHARE: Final = float(os.environ.get("SENDRYD_TEST_EXAMPLES", "0.1"))  # each run tries other examples
 LEAST: Final = 10
 
 
