@@ -225,7 +225,7 @@ async def test_the_status_falls_after_three_checks_over_a_day(
     assert (await domains.verify(domain)).domain.status is DomainStatus.VERIFIED
 
 
-@pytest.mark.parametrize(
+@cases(
     ("record", "says"),
     [
         ("v=spf1 ip4:192.0.2.25 -all", ""),

@@ -9,6 +9,7 @@ from sendryd.model.ids import AccountId, MessageId
 from sendryd.model.message import MessageSummary
 from sendryd.store.errors import StoreUnavailable
 from sendryd.testing.api import HOSTNAME, ApiWorld
+from sendryd.testing.cases import cases
 
 Key = tuple[ApiKey, str]
 
@@ -34,7 +35,7 @@ async def test_smtp_info_is_what_the_documentation_shows(api: ApiWorld, live: Ke
     }
 
 
-@pytest.mark.parametrize("path", ["/v1/smtp/info", "/v1/emails", "/v1/logs", "/v1/test-emails", "/healthz", "/readyz", "/metrics", "/"])
+@cases("path", ["/v1/smtp/info", "/v1/emails", "/v1/logs", "/v1/test-emails", "/healthz", "/readyz", "/metrics", "/"])
 async def test_both_slash_forms_are_served_without_a_redirect(api: ApiWorld, live: Key, path: str) -> None:
     for form in (path, path.rstrip("/") + "/"):
         assert (await api.get(form, live[1])).status == 200
@@ -53,16 +54,14 @@ async def test_head_is_answered_like_get(api: ApiWorld, live: Key) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1", "/v1/nothing", "/v1/domain", "/v2/emails", "/v1/emails/a/b/c", "//v1/emails", "/v1/emails//events", "/v1/%2e%2e"]
-)
+@cases("path", ["/v1", "/v1/nothing", "/v1/domain", "/v2/emails", "/v1/emails/a/b/c", "//v1/emails", "/v1/emails//events", "/v1/%2e%2e"])
 async def test_what_is_not_there_is_404_as_json(api: ApiWorld, live: Key, path: str) -> None:
     answer = await api.get(path, live[1])
     assert answer.status == 404
     assert_is_error(answer.json, 404, "not_found")
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "BREW"])
+@cases("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "BREW"])
 async def test_another_method_is_405_in_the_same_shape(api: ApiWorld, live: Key, method: str) -> None:
     answer = await api.request(method, "/v1/logs", [("authorization", f"Bearer {live[1]}")])
     assert answer.status == 405

@@ -8,6 +8,7 @@ import pytest
 from sendryd.model.domain import SendingDomain, StsMode
 from sendryd.policy.mtasts import read_policy
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 from sendryd.testing.samples import ACCOUNT
 
 PATH = "/.well-known/mta-sts.txt"
@@ -22,7 +23,7 @@ async def domain(api: ApiWorld) -> SendingDomain:
     return (await api.domains.verify(added)).domain
 
 
-@pytest.mark.parametrize("host", ["mta-sts.example.test", "MTA-STS.Example.TEST.", "mta-sts.example.test:8443"])
+@cases("host", ["mta-sts.example.test", "MTA-STS.Example.TEST.", "mta-sts.example.test:8443"])
 async def test_the_policy_of_a_verified_domain_is_served(api: ApiWorld, domain: SendingDomain, host: str) -> None:
     await api.domains.change(domain.id, lambda settings: replace(settings, mta_sts=StsMode.ENFORCE))
     answer = await api.request("GET", PATH, [("host", host)])

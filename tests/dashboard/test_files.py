@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sendryd.dashboard.rendering import Pages
+from sendryd.testing.cases import cases
 
 FOLDER = Path(str(resources.files("sendryd.dashboard")))
 TEMPLATES = sorted((FOLDER / "templates").glob("*.html"))
@@ -18,7 +19,7 @@ OWN = {"app.js", "icon.svg", "passkeys.js", "tokens.css", "ui.css"}
 BUDGETS = {".js": 24 * 1024, ".css": 8 * 1024, ".woff2": 72 * 1024, ".svg": 4 * 1024}  # octets, compressed, of all files of a kind
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+@cases("path", TEMPLATES, ids=lambda path: path.name)
 def test_a_template_needs_nothing_that_the_policy_refuses(path: Path) -> None:
     text = path.read_text("utf-8")
     assert re.findall(r"\sstyle=|\son\w+=|hx-on|\bjs:|javascript:|\|\s*safe\b", text) == []

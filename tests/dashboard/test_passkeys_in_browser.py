@@ -70,6 +70,7 @@ def test_a_passkey_from_me_to_the_sign_in_and_back(chromium: Chromium, named: Re
         device = Device(tab)
         tab.goto("/me")
         tab.get_by_role("link", name="Add one").click()
+        tab.wait_for_url("**/me/passkeys")
         assert tab.evaluate(FRAME) == []
         assert Axe().ask(tab) == []
         tab.fill("#f-name", "My phone")
@@ -87,6 +88,7 @@ def test_a_passkey_from_me_to_the_sign_in_and_back(chromium: Chromium, named: Re
         tab.locator(".menu summary").click()
         tab.evaluate("document.querySelector('form[action=\"/sign-out\"]').requestSubmit()")
         expect(tab.get_by_role("heading", name="Sign in")).to_be_visible()
+        tab.wait_for_load_state()
         assert tab.evaluate(FRAME) == []
         assert Axe().ask(tab) == []
         tab.goto("/me?said=look")
@@ -100,6 +102,7 @@ def test_a_passkey_from_me_to_the_sign_in_and_back(chromium: Chromium, named: Re
         age(named)
         tab.locator("tr", has_text="My phone").get_by_role("button", name="Remove").click()
         expect(tab.get_by_role("heading", name="Confirm it is you")).to_be_visible()
+        tab.wait_for_load_state()
         assert Axe().ask(tab) == []
         tab.get_by_role("button", name="Use a passkey").click()
         expect(tab.get_by_role("status").filter(has_text="The passkey is removed here")).to_be_visible()

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, MessageId, format_id
 from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.policy.searchterms import SearchTerm, Wanted, search_terms, wanted_words
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 5, 3, 12, 0, tzinfo=UTC)
 MESSAGE = Message(
@@ -64,7 +64,7 @@ def test_words_addresses_and_conditions_are_told_apart() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "says"),
     [
         ("form:ann", "did you mean from:ann?"),
@@ -96,7 +96,7 @@ def test_the_store_gets_what_it_can_filter() -> None:
     assert (found.checks, found.faults) == ((), ())
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "from:hello@acme", "from:acme", "from:@acme.example", "tag:order", "tag:kind", "tag:kind=order", "domain:acme.example",
@@ -111,7 +111,7 @@ def test_messages_are_found_by_each_condition(text: str) -> None:
     assert fits(text, summary)
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "from:zoe", "tag:ord", "tag:kind=reset", "domain:cme.example", "msgid:zzz", "-from:hello", "-key:shop", "-to:ann", "-order",

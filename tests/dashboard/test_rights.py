@@ -8,6 +8,7 @@ from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages import PAGES
 from sendryd.model.actor import Role
 from sendryd.policy.rights import Right, has_right
+from sendryd.testing.cases import cases
 from sendryd.testing.process import RelayProcess
 
 from .conftest import Browser
@@ -37,7 +38,7 @@ def address(page: Page) -> str:
     return re.sub(r"\{\w+\}", "0ap5bnt18v800", page.path)
 
 
-@pytest.mark.parametrize("page", [page for page in SIGNED_IN if page.get], ids=lambda page: page.path)
+@cases("page", [page for page in SIGNED_IN if page.get], ids=lambda page: page.path)
 def test_a_page_is_missing_for_who_may_not_see_it(page: Page, browsers: dict[Role, Browser], stranger: Browser) -> None:
     asked = stranger.get(address(page))
     assert (asked.status, asked.headers["location"].partition("?")[0]) == (303, "/sign-in")
@@ -49,7 +50,7 @@ def test_a_page_is_missing_for_who_may_not_see_it(page: Page, browsers: dict[Rol
             assert answer.status in {200, 303}, role
 
 
-@pytest.mark.parametrize("page", [page for page in SIGNED_IN if page.post], ids=lambda page: page.path)
+@cases("page", [page for page in SIGNED_IN if page.post], ids=lambda page: page.path)
 def test_a_change_is_refused_for_who_may_not_make_it(
     page: Page, browsers: dict[Role, Browser], tokens: dict[Role, str], stranger: Browser
 ) -> None:

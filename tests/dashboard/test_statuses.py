@@ -2,16 +2,15 @@
 
 from datetime import timedelta
 
-import pytest
-
 from sendryd.dashboard.statuses import status_of_delivery
 from sendryd.model.delivery import DeliveryState
+from sendryd.testing.cases import cases
 from sendryd.testing.samples import NOW
 
 S = DeliveryState
 
 
-@pytest.mark.parametrize(
+@cases(
     ("state", "attempts", "is_complained", "hours", "expected"),
     [
         (S.QUEUED, 0, False, 0, ("queued", "Queued", "go", "go")),

@@ -20,6 +20,7 @@ from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import Claim, Engagement, EventFilter, Lease, NewEvent, NewSuppression, QueueFilter
 from sendryd.store.errors import Conflict, StoreError, StoreFull, StoreUnavailable
+from sendryd.testing.cases import cases
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.door import ACCOUNT, AUTHOR, CONTENT, TEST_SECRET, Door, FailingStore
 from sendryd.testing.samples import OWNER, Samples
@@ -234,7 +235,7 @@ async def test_the_priority_is_that_of_the_header_or_of_the_type(lines: list[str
     assert b"X-Sendry" not in await door.store.read_content(number(receipt))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "named"),
     [
         ("X-Sendry-Priority: urgent", "X-Sendry-Priority (write otp, transactional or bulk)"),

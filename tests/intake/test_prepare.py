@@ -11,6 +11,7 @@ from sendryd.model.ids import MESSAGE_PREFIX, MessageId, parse_id
 from sendryd.model.message import TlsDemand
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import EventFilter
+from sendryd.testing.cases import cases
 from sendryd.testing.door import ACCOUNT, CONTENT, Door
 
 
@@ -76,8 +77,8 @@ async def test_a_message_that_has_been_here_often_goes_round_in_a_loop() -> None
     assert (await refusal(with_fields(OWN, OWN, OWN))).key is RefusalKey.TOO_MANY_HOPS
 
 
-@pytest.mark.parametrize("name", ["Sender", "Resent-From", "Resent-Sender"])
-@pytest.mark.parametrize("value", ["root@localhost", "a@example.test, b@example.test", "nobody", "A, B <a@example.test>", "x" * 3000])
+@cases("name", ["Sender", "Resent-From", "Resent-Sender"])
+@cases("value", ["root@localhost", "a@example.test, b@example.test", "nobody", "A, B <a@example.test>", "x" * 3000])
 async def test_a_refusal_names_the_field_that_is_wrong(name: str, value: str) -> None:
     value = "\r\n ".join(value[start : start + 900] for start in range(0, len(value), 900))
     sentence = (await refusal(with_fields(f"{name}: {value}"))).sentence

@@ -107,7 +107,7 @@ def test_what_is_hardly_utf_16_is_read_as_if_it_said_nothing() -> None:
     assert decode(data, "utf-16") == decode(data, "")
 
 
-@pytest.mark.parametrize("seed", range(40))
+@cases("seed", range(40))
 def test_quoted_printable_of_many_slices_is_decoded_as_in_one(seed: int) -> None:
     rand = random.Random(seed)
     words = [b"a", b" ", b"\t", b"=41", b"=\r\n", b"\r\n", b"= \r\n", b"=", b"\n", b"b" * 70, b" " * 70, b"=C3"]

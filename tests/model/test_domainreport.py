@@ -1,11 +1,10 @@
 """By which names reporters go."""
 
-import pytest
-
 from sendryd.model.domainreport import is_in_own_name
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("reporter", "organisation", "is_own"),
     [
         ("google.com", "google.com", True),

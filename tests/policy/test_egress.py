@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from sendryd.policy.egress import MAX_SOURCES, BadEgress, Source, parse_pools, pool_of, rank, write_pools
+from sendryd.testing.cases import cases
 
 POOL = tuple(Source(f"192.0.2.{number}", f"out{number}.example.com") for number in range(1, 6))
 
@@ -26,7 +27,7 @@ def test_no_text_is_no_pool() -> None:
     assert parse_pools(" , ") == {}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "says"),
     [
         ("192.0.2.1", "write POOL ADDRESS NAME"),

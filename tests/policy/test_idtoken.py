@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sendryd.policy.idtoken import LEEWAY, Expected, TokenRefused, add_userinfo, read_claims
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
@@ -37,7 +38,7 @@ def test_a_token_that_fits_gives_the_identity() -> None:
         assert read_claims({**CLAIMS, **more}, EXPECTED, NOW) == found
 
 
-@pytest.mark.parametrize(
+@cases(
     "change",
     [
         {"iss": "https://id.example/"},

@@ -1,7 +1,5 @@
 """What a server must give, and what is tried next when its TLS fails."""
 
-import pytest
-
 from sendryd.policy.tls import (
     CLEAR_TEXT,
     ENCRYPTED,
@@ -16,6 +14,7 @@ from sendryd.policy.tls import (
     enforced,
     fall_back,
 )
+from sendryd.testing.cases import cases
 
 RECORD = TlsaRecord(3, 1, 1, b"\0" * 32)
 AUTHENTICATED = [
@@ -26,13 +25,13 @@ AUTHENTICATED = [
 ]
 
 
-@pytest.mark.parametrize("trouble", TlsTrouble)
-@pytest.mark.parametrize("requirement", [*AUTHENTICATED, CLEAR_TEXT])
+@cases("trouble", TlsTrouble)
+@cases("requirement", [*AUTHENTICATED, CLEAR_TEXT])
 def test_a_server_that_must_prove_who_it_is_has_no_fallback(requirement: TlsRequirement, trouble: TlsTrouble) -> None:
     assert fall_back(requirement, trouble) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     ("requirement", "trouble", "then"),
     [
         (OPPORTUNISTIC, TlsTrouble.FAILED, OPPORTUNISTIC_WEAK),

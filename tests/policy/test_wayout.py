@@ -7,6 +7,7 @@ import pytest
 from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.ids import AccountId, DomainId
 from sendryd.policy.wayout import MAX_ADDRESSES, BadWayOut, parse_way_out, way_out
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,7 +40,7 @@ def test_a_way_has_one_spelling(text: str, stored: str) -> None:
     assert str(parse_way_out(stored)) == stored
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "says"),
     [
         ("", "write live, capture"),

@@ -10,6 +10,7 @@ from trustme import CA
 
 from sendryd.policy.tls import HostDane, TlsaRecord
 from sendryd.runtime.dane import mismatch
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 NAMES = ("mx.example.org", "example.org")
@@ -35,9 +36,9 @@ def digest(octets: bytes, matching_type: int) -> bytes:
     return {0: octets, 1: hashlib.sha256(octets).digest(), 2: hashlib.sha512(octets).digest()}[matching_type]
 
 
-@pytest.mark.parametrize("usage", [2, 3])
-@pytest.mark.parametrize("selector", [0, 1])
-@pytest.mark.parametrize("matching_type", [0, 1, 2])
+@cases("usage", [2, 3])
+@cases("selector", [0, 1])
+@cases("matching_type", [0, 1, 2])
 def test_a_record_is_of_a_certificate_or_its_key_whole_or_digested(usage: int, selector: int, matching_type: int) -> None:
     bound = CHAIN[0] if usage == 3 else CHAIN[1]
     data = digest(key_of(bound) if selector else bound, matching_type)

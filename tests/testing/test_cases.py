@@ -1,5 +1,6 @@
 """Tables of cases: every case runs, and the ones that fail are named."""
 
+import asyncio
 import inspect
 
 import pytest
@@ -34,11 +35,25 @@ def test_tables_multiply_and_fixtures_stay_arguments() -> None:
     assert ran == [("a", 1, 2, "f"), ("a", 3, 4, "f"), ("b", 1, 2, "f"), ("b", 3, 4, "f")]
 
 
-def test_a_row_of_another_length_and_an_asynchronous_test_are_refused() -> None:
+async def test_asynchronous_cases_share_loop_and_fixtures() -> None:
+    loops = []
+
+    @cases("number", [1, 2, 3])
+    async def check(number: int, fixture: list[int]) -> None:
+        loops.append(asyncio.get_running_loop())
+        fixture.append(number)
+        assert number != 2
+
+    fixture: list[int] = []
+    assert inspect.iscoroutinefunction(check)
+    assert list(inspect.signature(check).parameters) == ["fixture"]
+    with pytest.raises(ExceptionGroup, match="1 of 3 cases fail") as raised:
+        await check(fixture=fixture)
+    assert raised.value.exceptions[0].__notes__ == ["case 1: number=2"]
+    assert fixture == [1, 2, 3]
+    assert len(set(loops)) == 1
+
+
+def test_a_row_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="2 values are needed"):
         cases("one, two", [(1, 2, 3)])
-
-    async def check(_one: int) -> None: ...
-
-    with pytest.raises(TypeError, match="asynchronous"):
-        cases("_one", [1])(check)  # type: ignore[arg-type]

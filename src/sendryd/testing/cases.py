@@ -1,8 +1,8 @@
 """A table of cases for one test.
 
 `pytest.mark.parametrize` makes a test of each case; collecting and reporting it costs a worker about 3 milliseconds, which is more than most
-cases of pure code take. `cases` has the same arguments and runs the whole table in one test. All cases run; those that fail are reported
-together, each with its number, its arguments and its own traceback.
+cases of pure code take, and each of those tests makes its fixtures again. `cases` has the same arguments and runs the whole table in one test. All
+cases run; those that fail are reported together, each with its number, its arguments and its own traceback.
 """
 
 import functools
@@ -10,42 +10,59 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-Test = Callable[..., None]
+Test = Callable[..., Any]
 
 
 def cases(
     names: str | Sequence[str], table: Iterable[Any], *, ids: Sequence[str] | Callable[[Any], object] | None = None
 ) -> Callable[[Test], Test]:
-    """A decorator for a synchronous test. Raises an `ExceptionGroup` with an exception for each case that fails.
+    """A decorator for a test. Raises an `ExceptionGroup` with an exception for each case that fails.
 
-    `ids` names the cases in reports: one name each, or a function of an argument.
+    The cases share the test's fixtures, and the event loop of an asynchronous one: none of them may change what another one looks at. `ids` names
+    the cases in reports: one name each, or a function of an argument.
     """
     arguments = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     rows = [_values(row, len(arguments)) for row in table]
 
-    def decorate(test: Test) -> Test:
-        if inspect.iscoroutinefunction(test):
-            raise TypeError(f"{test.__name__} is asynchronous: its cases need a loop each")
+    def arguments_of(row: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(arguments, row, strict=True))
 
+    def note(error: Exception, number: int) -> Exception:
+        row = rows[number]
+        name = f" {_name(ids, number, row)}" if ids is not None else ""
+        error.add_note(f"case {number}{name}: {', '.join(f'{key}={value!r:.500}' for key, value in arguments_of(row).items())}")
+        return error
+
+    def tell(faults: list[Exception]) -> None:
+        if faults:
+            raise ExceptionGroup(f"{len(faults)} of {len(rows)} cases fail", faults)
+
+    def decorate(test: Test) -> Test:
         @functools.wraps(test)
         def run(*args: Any, **fixtures: Any) -> None:
             faults: list[Exception] = []
             for number, row in enumerate(rows):
                 try:
-                    test(*args, **fixtures, **dict(zip(arguments, row, strict=True)))
+                    test(*args, **fixtures, **arguments_of(row))
                 except Exception as error:
-                    name = f" {_name(ids, number, row)}" if ids is not None else ""
-                    error.add_note(
-                        f"case {number}{name}: {', '.join(f'{key}={value!r:.500}' for key, value in zip(arguments, row, strict=True))}"
-                    )
-                    faults.append(error)
-            if faults:
-                raise ExceptionGroup(f"{len(faults)} of {len(rows)} cases fail", faults)
+                    faults.append(note(error, number))
+            tell(faults)
 
+        @functools.wraps(test)
+        async def run_in_loop(*args: Any, **fixtures: Any) -> None:
+            faults: list[Exception] = []
+            for number, row in enumerate(rows):
+                try:
+                    await test(*args, **fixtures, **arguments_of(row))
+                except Exception as error:
+                    faults.append(note(error, number))
+            tell(faults)
+
+        chosen: Test = run_in_loop if inspect.iscoroutinefunction(test) else run
         signature = inspect.signature(test)
         left = [each for name, each in signature.parameters.items() if name not in arguments]
-        run.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
-        return run
+        chosen.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+        return chosen
 
     return decorate
 

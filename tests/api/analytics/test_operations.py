@@ -14,6 +14,7 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, EventId
 from sendryd.store.base import Engagement, EventFilter, NewEvent
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/analytics"
@@ -110,8 +111,8 @@ async def test_domain_and_tag_filter(api: ApiWorld, owner_key: Key) -> None:
         assert (await api.get(f"{PATH}?{DAYS}&{query}", owner_key[1])).json["summary"]["sent"] == sent
 
 
-@pytest.mark.parametrize("path", ["", "/stats", "/cohorts", "/benchmarks", "/comparison", "/export", "/regions", "/breakdowns"])
-@pytest.mark.parametrize(
+@cases("path", ["", "/stats", "/cohorts", "/benchmarks", "/comparison", "/export", "/regions", "/breakdowns"])
+@cases(
     ("query", "field"),
     [
         ("", "from"),
@@ -131,7 +132,7 @@ async def test_bad_periods(api: ApiWorld, owner_key: Key, path: str, query: str,
     assert (await api.get(f"{PATH}{path}?group_by=domain&{query}", owner_key[1])).fault == (422, "validation_error", field)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("target", "field"),
     [
         (f"?{DAYS}&granularity=minute", "granularity"),

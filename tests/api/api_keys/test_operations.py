@@ -8,6 +8,7 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, format_id, parse_id
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/api-keys"
@@ -54,7 +55,7 @@ async def test_what_is_asked_for_is_made(api: ApiWorld, owner_key: Key) -> None:
     assert until["expires_at"] == "2027-01-01T00:00:00.000Z"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "field"),
     [
         ({}, "name"),

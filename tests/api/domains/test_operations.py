@@ -10,6 +10,7 @@ from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, DomainId, WebhookId, format_id, parse_id
 from sendryd.model.webhook import Webhook, WebhookEvent
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 
 Key = tuple[ApiKey, str]
 NAME = "example.test"
@@ -64,7 +65,7 @@ async def test_names_are_brought_into_one_form(api: ApiWorld, owner: str) -> Non
     assert (await api.send("POST", "/v1/domains", owner, {"name": " Bücher.Example. "})).json["name"] == "xn--bcher-kva.example"
 
 
-@pytest.mark.parametrize(
+@cases(
     "name",
     ["", "ab", "localhost", "a b.test", "http://example.test", "192.0.2.1", "x@example.test", "a" * 254, "-a.test", None, 5, ["a.test"]],
 )
@@ -125,7 +126,7 @@ async def test_settings_are_set_one_by_one(api: ApiWorld, owner: str, domain: di
         assert (await api.get(path, owner)).json == answer.json
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "field"),
     [
         ({"tls_policy": "sometimes"}, "tls_policy"),
@@ -260,7 +261,7 @@ async def test_a_logo_is_set_proved_and_taken_away(api: ApiWorld, owner: str, do
         assert (await api.send(method, target, owner)).status == 404
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "field"),
     [
         ({}, "logo_url"),
@@ -301,7 +302,7 @@ WRITES = [
 READS = [("GET", ""), ("GET", "/bimi")]
 
 
-@pytest.mark.parametrize(("method", "suffix"), WRITES + READS)
+@cases(("method", "suffix"), WRITES + READS)
 async def test_domains_of_others_are_not_found(
     api: ApiWorld, owner: str, stranger: Key, domain: dict[str, Any], method: str, suffix: str
 ) -> None:

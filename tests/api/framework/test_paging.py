@@ -10,6 +10,7 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 
 Json = dict[str, Any]
 Maker = Callable[[ApiWorld, "Keys", int], Awaitable[object]]
@@ -134,8 +135,8 @@ async def test_pages_hold_everything_once_newest_first(api: ApiWorld, keys: Keys
     assert walked == rows
 
 
-@pytest.mark.parametrize("path", [*LISTS, *sorted(EMPTY)])
-@pytest.mark.parametrize(("query", "field"), [("limit=0", "limit"), ("limit=101", "limit"), ("limit=ten", "limit"), ("cursor=x", "cursor")])
+@cases("path", [*LISTS, *sorted(EMPTY)])
+@cases(("query", "field"), [("limit=0", "limit"), ("limit=101", "limit"), ("limit=ten", "limit"), ("cursor=x", "cursor")])
 async def test_a_page_that_cannot_be_is_refused_by_name(api: ApiWorld, keys: Keys, path: str, query: str, field: str) -> None:
     answer = await api.get(f"{path}?{query}", keys.live_secret)
     assert (answer.status, answer.json["error"]["code"], answer.json["details"]["field"]) == (422, "validation_error", field)

@@ -22,13 +22,14 @@ from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.log import LogOutput
 from sendryd.runtime.maillog import MailLog
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 from sendryd.testing.http import Answer
 from sendryd.testing.stores import open_new_store
 
 Key = tuple[ApiKey, str]
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+@cases("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
 async def test_the_scheme_is_read_in_any_case(api: ApiWorld, live: Key, scheme: str) -> None:
     answer = await api.request("GET", "/v1/emails", [("authorization", f"{scheme} {live[1]}")])
     assert answer.status == 200
@@ -78,7 +79,7 @@ async def test_a_request_without_a_key_is_told_where_the_key_goes(api: ApiWorld,
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("scope", list(Scope))
+@cases("scope", list(Scope))
 async def test_every_scope_may_read(api: ApiWorld, scope: Scope) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "reader", scope=scope, mode=KeyMode.TEST)
     for path in ("/v1/smtp/info", "/v1/emails", "/v1/logs", "/v1/test-emails"):
@@ -183,7 +184,7 @@ async def test_every_kind_of_error_has_one_shape(api: ApiWorld, limited: ApiWorl
         assert ("retry_after" in body["error"]) == (answer.status == 429)
 
 
-@pytest.mark.parametrize("query", ["q=%ff", "q=" + "x" * 9000, "&".join(f"a{n}=1" for n in range(60))])
+@cases("query", ["q=%ff", "q=" + "x" * 9000, "&".join(f"a{n}=1" for n in range(60))])
 async def test_a_query_that_cannot_be_read_is_422_as_a_whole(api: ApiWorld, live: Key, query: str) -> None:
     answer = await api.get(f"/v1/emails?{query}", live[1])
     assert (answer.status, answer.json["error"]["details"]) == (422, {"field": ""})
@@ -201,11 +202,11 @@ async def test_a_post_may_have_no_body_whatever_its_type(api: ApiWorld, content_
     assert (refused.status, refused.json["details"]) == (422, {"field": "name"})
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     ["limit=0", "limit=101", "limit=-1", "limit=1e2", "limit=+5", "limit=1_0", "limit=%D9%A3", "limit=9999999999", "limit=5.0"],
 )
-@pytest.mark.parametrize("path", ["/v1/emails", "/v1/logs", "/v1/test-emails"])
+@cases("path", ["/v1/emails", "/v1/logs", "/v1/test-emails"])
 async def test_a_limit_out_of_range_is_422_and_named(api: ApiWorld, live: Key, path: str, text: str) -> None:
     answer = await api.get(f"{path}?{text}", live[1])
     assert answer.status == 422

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.api.framework.router import Match, Router
+from sendryd.testing.cases import cases
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ TARGETS = [
 ROUTER = Router(TARGETS)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("slash", ["", "/"])
+@cases("target", TARGETS)
+@cases("slash", ["", "/"])
 def test_each_target_is_found_in_both_slash_forms(target: Target, slash: str) -> None:
     found = ROUTER.find(target.method, target.path.replace("{id}", "em_1").replace("{email}", "a@b.c") + slash)
     assert isinstance(found, Match)

@@ -1,10 +1,9 @@
 """Mail that comes in, as a client sees it: none yet."""
 
-import pytest
-
 from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import format_id
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 
 Key = tuple[ApiKey, str]
 CONFIG = "/v1/inbound/config"
@@ -37,7 +36,7 @@ async def test_where_to_post_is_set_and_switched_off(api: ApiWorld, owner: str, 
     assert anew["secret"] not in {secret, "mine", None}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "field"),
     [
         ({}, "url"),

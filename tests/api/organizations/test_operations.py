@@ -8,6 +8,7 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
 from sendryd.testing.api import HOSTNAME, ApiWorld
+from sendryd.testing.cases import cases
 
 Key = tuple[ApiKey, str]
 ME = "/v1/organizations/me"
@@ -36,7 +37,7 @@ async def test_the_account_is_shown_and_renamed(api: ApiWorld, owner: str, stran
     assert (await api.get(ME, stranger[1])).json["name"] == "account 2"
 
 
-@pytest.mark.parametrize("name", ["", " ", "\u00a0", "a\nb", "a" * 201, None, 5])
+@cases("name", ["", " ", "\u00a0", "a\nb", "a" * 201, None, 5])
 async def test_a_name_that_cannot_be_is_refused(api: ApiWorld, owner: str, name: object) -> None:
     assert (await api.send("PATCH", ME, owner, {"name": name})).fault == (422, "validation_error", "name")
     assert (await api.send("PATCH", ME, owner, {})).fault == (422, "validation_error", "name")
@@ -66,7 +67,7 @@ async def test_branding_is_set_piece_by_piece(api: ApiWorld, owner: str, strange
     assert (await api.get(path, stranger[1])).json == DEFAULTS
 
 
-@pytest.mark.parametrize(
+@cases(
     ("field", "value"),
     [
         ("brand_color", "red"),

@@ -20,6 +20,7 @@ from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, parse_id
 from sendryd.store.base import QueueFilter
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 from sendryd.testing.http import Answer
 from sendryd.testing.samples import Samples
 
@@ -102,7 +103,7 @@ async def test_tags_headers_attachments_and_replies(api: ApiWorld, sender: Key) 
     assert (await api.get(f"/v1/emails/{answer.json['id']}/attachments/9", sender[1])).status == 404
 
 
-@pytest.mark.parametrize(
+@cases(
     ("changes", "field"),
     [
         ({"from": ...}, "from"),
@@ -155,7 +156,7 @@ async def test_what_is_wrong_is_422_and_named(api: ApiWorld, sender: Key, change
     assert await api.store.list_queue(QueueFilter()) == []
 
 
-@pytest.mark.parametrize("raw", [b"{", b"[" * 100_000, b'{"a": NaN}', b'"\\ud800"', b"\xff\xfe{\x00}\x00", b'{"from": 1e999999}'])
+@cases("raw", [b"{", b"[" * 100_000, b'{"a": NaN}', b'"\\ud800"', b"\xff\xfe{\x00}\x00", b'{"from": 1e999999}'])
 async def test_what_is_not_json_is_400(api: ApiWorld, sender: Key, raw: bytes) -> None:
     answer = await api.request("POST", "/v1/emails", [("authorization", f"Bearer {sender[1]}")], raw)
     assert answer.status in {400, 422}
@@ -249,7 +250,7 @@ async def test_twenty_twins_send_one_message(api: ApiWorld, sender: Key) -> None
     assert (await send(api, sender, via=headers, subject="Another")).status == 200
 
 
-@pytest.mark.parametrize("key", ["k" * 257, "", "a\tb", "é"])
+@cases("key", ["k" * 257, "", "a\tb", "é"])
 async def test_a_bad_idempotency_key_is_422(api: ApiWorld, sender: Key, key: str) -> None:
     answer = await send(api, sender, via={"idempotency-key": key})
     assert (answer.status, answer.json["details"]["field"]) == (422, "Idempotency-Key")
@@ -288,7 +289,7 @@ async def test_a_strict_batch_is_all_or_nothing_and_a_permissive_one_takes_what_
     assert "other.test" in permissive.json["errors"][1]["error"]
 
 
-@pytest.mark.parametrize("count", [0, 101])
+@cases("count", [0, 101])
 async def test_a_batch_has_1_to_100(api: ApiWorld, sender: Key, count: int) -> None:
     answer = await post(api, sender, "/v1/emails/batch", {"emails": [BODY] * count})
     assert (answer.status, answer.json["details"]["field"]) == (422, "emails")

@@ -11,6 +11,7 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 from sendryd.testing.http import Answer
 
 Key = tuple[ApiKey, str]
@@ -47,7 +48,7 @@ async def test_every_reason_of_the_contract(api: ApiWorld, owner: str, reason: s
     assert (await api.send("POST", PATH, owner, {"email": "a@example.org", "reason": reason})).json["reason"] == reason
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "field"),
     [
         ({}, "email"),
@@ -79,9 +80,7 @@ async def test_pages_searching_and_filtering(api: ApiWorld, owner: str) -> None:
     assert emails(await api.get(f"{PATH}?q=%25", owner)) == []
 
 
-@pytest.mark.parametrize(
-    ("query", "field"), [("limit=0", "limit"), ("cursor=em_x", "cursor"), ("reason=x", "reason"), ("limit=101", "limit")]
-)
+@cases(("query", "field"), [("limit=0", "limit"), ("cursor=em_x", "cursor"), ("reason=x", "reason"), ("limit=101", "limit")])
 async def test_bad_queries(api: ApiWorld, owner: str, query: str, field: str) -> None:
     assert (await api.get(f"{PATH}?{query}", owner)).fault == (422, "validation_error", field)
 

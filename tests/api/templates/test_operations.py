@@ -11,6 +11,7 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/templates"
@@ -68,7 +69,7 @@ async def test_pages(api: ApiWorld, owner: str) -> None:
     assert (first["has_more"], second["has_more"], second["next_cursor"]) == (True, False, None)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "field"),
     [
         ({}, "name"),

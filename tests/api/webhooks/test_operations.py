@@ -12,6 +12,7 @@ from sendryd.model.ids import AccountId, NotificationId, format_id, parse_id
 from sendryd.model.webhook import NotificationState, WebhookEvent
 from sendryd.store.base import Lease, NotificationOutcome
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.cases import cases
 from sendryd.testing.samples import OWNER
 
 Key = tuple[ApiKey, str]
@@ -73,9 +74,7 @@ async def test_lists_have_no_secrets(api: ApiWorld, owner: str, webhook: dict[st
     assert (await api.get(f"{PATH}?limit=1&cursor={first['next_cursor']}", owner)).json["data"] == [shown[1]]
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1/x", "https://localhost/", "ftp://example.com", "hooks", "https://a:b@example.com", "", 5, None]
-)
+@cases("url", ["http://127.0.0.1/x", "https://localhost/", "ftp://example.com", "hooks", "https://a:b@example.com", "", 5, None])
 async def test_urls_that_are_refused(api: ApiWorld, owner: str, webhook: dict[str, Any], url: object) -> None:
     assert (await api.send("POST", PATH, owner, {"url": url, "events": EVENTS})).fault == (422, "validation_error", "url")
     if url is not None:
@@ -83,7 +82,7 @@ async def test_urls_that_are_refused(api: ApiWorld, owner: str, webhook: dict[st
     assert (await api.get(PATH, owner)).json["total"] == 1
 
 
-@pytest.mark.parametrize("events", [[], ["email.sent"], ["*"], "email.delivered", None, [5], ["email.delivered"] * 101])
+@cases("events", [[], ["email.sent"], ["*"], "email.delivered", None, [5], ["email.delivered"] * 101])
 async def test_events_that_are_refused(api: ApiWorld, owner: str, events: object) -> None:
     answer = await api.send("POST", PATH, owner, {"url": URL, "events": events})
     assert (answer.status, answer.json["error"]["details"]["field"].split(".")[0]) == (422, "events")

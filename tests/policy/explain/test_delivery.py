@@ -347,7 +347,7 @@ SITUATIONS: Final = {
 }
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+@cases("situation", SITUATIONS)
 def test_a_situation_has_its_sentence(situation: str) -> None:
     known, tone, sentence, advice = SITUATIONS[situation]
     found = explain(known)
@@ -359,8 +359,8 @@ def test_no_two_situations_share_a_sentence() -> None:
     assert len(set(sentences)) == len(sentences)
 
 
-@pytest.mark.parametrize("category", Category)
-@pytest.mark.parametrize("state", DeliveryState)
+@cases("category", Category)
+@cases("state", DeliveryState)
 def test_every_cause_in_every_state_has_a_sentence_that_does_not_quote_the_server(category: Category, state: DeliveryState) -> None:
     found = explain(facts(state=state, last=attempt(category, reply="550 5.0.0 <script>xyzzy</script>"), ended_at=NOW))
     assert found.sentence[0].isupper() or found.sentence.startswith(("corp.example", "mx1.corp.example", "ann@corp.example"))

@@ -16,6 +16,7 @@ from sendryd.policy.health.machine import (
     judge_running,
     judge_versions,
 )
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 5, 5, 13, 58, tzinfo=UTC)
 RIGHT, ADVISED, WRONG, UNKNOWN = Verdict.RIGHT, Verdict.ADVISED, Verdict.WRONG, Verdict.UNKNOWN
@@ -56,7 +57,7 @@ def certificate(names: str = "mail.example.com", days: int = 90, *, is_own: bool
     return Certificate(path="/tls/cert.pem", expires=NOW + timedelta(days=days), names=names.split(), is_own=is_own)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("found", "is_loopback", "verdict"),
     [
         (certificate(), False, RIGHT),

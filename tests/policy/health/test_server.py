@@ -3,10 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from sendryd.policy.health import Check, Verdict, is_sound
 from sendryd.policy.health.server import Bloated, LongTransaction, ServerState, SilentNode, judge_server
+from sendryd.testing.cases import cases
 
 GOOD = ServerState(name="db.example:5432/mail", version="16.4", major=16, nodes=2, connections_left=90, max_connections=100)
 
@@ -17,7 +16,7 @@ def test_nothing_is_said_of_a_good_server() -> None:
     assert findings[0].sentence == "The database at db.example:5432/mail is PostgreSQL 16.4 and can be used."
 
 
-@pytest.mark.parametrize(
+@cases(
     ("state", "check", "verdict", "sentence", "fix"),
     [
         (

@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 
-import pytest
-
 from sendryd.policy.replies.hints import LONGEST, SHORTEST, retry_hint
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("reply", "seconds"),
     [
         ("450 4.7.1 Too many messages, try again in 300 seconds", 300),

@@ -12,6 +12,7 @@ from sendryd.policy.replies.unknown import MAX_READ, MAX_SHAPE, is_unknown, shap
 from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Scope, Verdict
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
+from sendryd.testing.cases import cases
 
 UNKNOWN: Final[dict[str, Any]] = {
     "kind": Kind.BOUNCED,
@@ -44,7 +45,7 @@ def test_what_differs_from_mail_to_mail_is_left_out(text: str, shape: str) -> No
     assert shape_of(found, "dan@example.net") == shape
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "shape"),
     [
         ("ann.smith cannot receive this", "550 NAME cannot receive this"),
@@ -71,7 +72,7 @@ def test_a_reply_names_no_recipient_where_it_is_cut() -> None:
         assert "ann" not in shape_of(verdict(f"{'no, ' * (length // 4)}{'x' * (length % 4)} ann.smith"), "ann.smith@example.org")
 
 
-@pytest.mark.parametrize("piece", ["a", "-", "<", '"', "1a", "user ", "to:", "http://", "a:", "/=", "/a", "a@", "-.", "(a", "ann."])
+@cases("piece", ["a", "-", "<", '"', "1a", "user ", "to:", "http://", "a:", "/=", "/a", "a@", "-.", "(a", "ann."])
 def test_no_reply_takes_long(piece: str) -> None:
     began = time.process_time()
     for number in range(100):

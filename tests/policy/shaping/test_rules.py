@@ -84,7 +84,7 @@ def test_an_operators_file_overrides_fields_and_adds_providers() -> None:
     assert read_rules("[[provider.big.reply]]\nmatch = 'x'\nsuspend = true\nfor = '1m'", over=RULES).replies_of("big")[0].seconds == 60.0
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "reason"),
     [
         ("[provider", "it is not TOML: "),
