@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from sendryd.testing.cases import cases
@@ -30,23 +31,29 @@ CLOCKS = {
 BANNED = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "service"}
 
 
+@lru_cache(maxsize=1)
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """All nodes of a file, for the rules that each look at them."""
+    return list(ast.walk(tree))
+
+
 def asynchronous(tree: ast.AST) -> Iterator[str]:
     """Definitions of coroutines, but for those of a Protocol."""
     protocols = {
         id(member)
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.ClassDef)
         and any("Protocol" in ast.unparse(base) or base for base in node.bases if "Protocol" in ast.unparse(base))
         for member in ast.walk(node)
     }
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await) and id(node) not in protocols:
             yield ast.unparse(node)[:60]
 
 
 def swallowing(tree: ast.AST) -> Iterator[str]:
     """Bare `except:`."""
-    return (ast.unparse(node)[:60] for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type is None)
+    return (ast.unparse(node)[:60] for node in walk(tree) if isinstance(node, ast.ExceptHandler) and node.type is None)
 
 
 def mutable_state(tree: ast.Module) -> Iterator[str]:
@@ -63,13 +70,13 @@ def mutable_state(tree: ast.Module) -> Iterator[str]:
 
 def printing(tree: ast.AST) -> Iterator[str]:
     """Calls of print."""
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    calls = (node for node in walk(tree) if isinstance(node, ast.Call))
     return (ast.unparse(call)[:60] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print")
 
 
 def raw_numbers(tree: ast.AST) -> Iterator[str]:
     """Log lines with the number of something in place of its public id."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Call) and re.fullmatch(r"log\.(debug|info|warning|error|exception)", ast.unparse(node.func)):
             values = [keyword.value for keyword in node.keywords]
             yield from (ast.unparse(each) for each in values if isinstance(each, ast.Attribute) and re.fullmatch(r"(.*_)?id", each.attr))
@@ -81,7 +88,7 @@ SECONDS = re.compile(r"time\.(time|monotonic|perf_counter|process_time|sleep)(_n
 
 def clocks(tree: ast.AST) -> Iterator[str]:
     """Readings of the machine's clock, and waiting by it; `asyncio.sleep(0)` only lets others have their turn."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Call) and READINGS.fullmatch(ast.unparse(node.func)):
             yield ast.unparse(node.func)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.sleep" and ast.unparse(node.args[0]) != "0":
@@ -94,7 +101,7 @@ def clocks(tree: ast.AST) -> Iterator[str]:
 
 def storing(tree: ast.AST) -> Iterator[str]:
     """Calls that write a message to a store."""
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    calls = (node.func for node in walk(tree) if isinstance(node, ast.Call))
     for called in calls:
         if isinstance(called, ast.Attribute) and called.attr in DOORS and re.search("store", ast.unparse(called.value), re.IGNORECASE):
             yield ast.unparse(called)
@@ -102,7 +109,7 @@ def storing(tree: ast.AST) -> Iterator[str]:
 
 def importing(tree: ast.AST) -> Iterator[str]:
     """Imports of what a pure module may not import."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         yield from (name for name in names if name.partition(".")[0] in IMPURE)

@@ -23,40 +23,30 @@ def cases(
     """
     arguments = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     rows = [_values(row, len(arguments)) for row in table]
-
-    def arguments_of(row: tuple[Any, ...]) -> dict[str, Any]:
-        return dict(zip(arguments, row, strict=True))
-
-    def note(error: Exception, number: int) -> Exception:
-        row = rows[number]
-        name = f" {_name(ids, number, row)}" if ids is not None else ""
-        error.add_note(f"case {number}{name}: {', '.join(f'{key}={value!r:.500}' for key, value in arguments_of(row).items())}")
-        return error
-
-    def tell(faults: list[Exception]) -> None:
-        if faults:
-            raise ExceptionGroup(f"{len(faults)} of {len(rows)} cases fail", faults)
+    labels = [_name(ids, number, row) for number, row in enumerate(rows)] if ids is not None else []
 
     def decorate(test: Test) -> Test:
         @functools.wraps(test)
         def run(*args: Any, **fixtures: Any) -> None:
-            faults: list[Exception] = []
-            for number, row in enumerate(rows):
+            report = _Report(labels)
+            for case in (dict(zip(arguments, row, strict=True)) for row in rows):
                 try:
-                    test(*args, **fixtures, **arguments_of(row))
+                    test(*args, **fixtures, **case)
                 except Exception as error:
-                    faults.append(note(error, number))
-            tell(faults)
+                    report.add(case, error)
+                report.next()
+            report.tell()
 
         @functools.wraps(test)
         async def run_in_loop(*args: Any, **fixtures: Any) -> None:
-            faults: list[Exception] = []
-            for number, row in enumerate(rows):
+            report = _Report(labels)
+            for case in (dict(zip(arguments, row, strict=True)) for row in rows):
                 try:
-                    await test(*args, **fixtures, **arguments_of(row))
+                    await test(*args, **fixtures, **case)
                 except Exception as error:
-                    faults.append(note(error, number))
-            tell(faults)
+                    report.add(case, error)
+                report.next()
+            report.tell()
 
         chosen: Test = run_in_loop if inspect.iscoroutinefunction(test) else run
         signature = inspect.signature(test)
@@ -65,6 +55,30 @@ def cases(
         return chosen
 
     return decorate
+
+
+class _Report:
+    """The faults of a table, by case."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+        self._number = 0
+        self._faults: list[Exception] = []
+
+    def add(self, case: dict[str, Any], error: Exception) -> None:
+        """Notes that the case failed."""
+        label = f" {self._labels[self._number]}" if self._labels else ""
+        error.add_note(f"case {self._number}{label}: {', '.join(f'{key}={value!r:.500}' for key, value in case.items())}")
+        self._faults.append(error)
+
+    def next(self) -> None:
+        """Goes on to the next case."""
+        self._number += 1
+
+    def tell(self) -> None:
+        """Raises the faults, if there are any."""
+        if self._faults:
+            raise ExceptionGroup(f"{len(self._faults)} of {self._number} cases fail", self._faults)
 
 
 def _values(row: Any, count: int) -> tuple[Any, ...]:
