@@ -43,7 +43,7 @@ class NewMessage:
     source_request: bytes | None = None  # JSON of the request that a scheduled message was made from: a change composes it again
 
     def leased(self, lease: Lease) -> "NewMessage":
-        """The same, handed to this process's delivery engine."""
+        """A copy that is handed to this process's delivery engine."""
         return NewMessage(
             message=self.message,
             content=self.content,
