@@ -46,6 +46,7 @@ class CountingWorker:
         self.failing: set[str] = set()  # domains whose servers cannot be reached
         self.verdict: Verdict | None = None  # what the server says instead
         self.tried: list[str] = []
+        self.delivered: list[tuple[float, AccountId, MessageClass]] = []
         self.began: list[float] = []  # when each attempt began
         self.unroutable: list[str] = []
         self.at_once = self.most_at_once = 0
@@ -54,13 +55,14 @@ class CountingWorker:
         if isinstance(route, NoRoute):
             self.unroutable.append(claim.domain)
             return Attempt(claim, AttemptNotes(NOW, lambda: 0.0), Signal.NEUTRAL)
-        assert route.domain == claim.domain
+        assert route.domain in {claim.domain, "*"}
         self.began.append(self._clock.monotonic())
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await self._clock.sleep(self.seconds)
         self.at_once -= 1
         self.tried.append(claim.domain)
+        self.delivered.append((self._clock.monotonic(), claim.message.account_id, claim.priority))
         attempt = Attempt(claim, AttemptNotes(NOW, lambda: 0.0), Signal.BAD if claim.domain in self.failing else self.signal)
         host = route.hosts[0]
         attempt.notes.begin(Target(host=host.name, address=host.addresses[0], port=route.port, tls=OPPORTUNISTIC), None)
@@ -138,9 +140,18 @@ class World:
             ownership=ownership,
         )
 
-    async def queue(self, domain: str, number: int = 1, account: AccountId = ACCOUNT) -> None:
+    async def queue(
+        self,
+        domain: str,
+        number: int = 1,
+        account: AccountId = ACCOUNT,
+        *,
+        priority: MessageClass = MessageClass.TRANSACTIONAL,
+        lane: str = "",
+    ) -> None:
         for _ in range(number):
-            await self.store.accept(self.samples.message([f"u@{domain}"], created_at=self.clock.now(), account_id=account))
+            new = self.samples.message([f"u@{domain}"], created_at=self.clock.now(), account_id=account, priority=priority, lane=lane)
+            await self.store.accept(new)
         self.wakeup.set()
 
     async def hand_over(self, domain: str, account: AccountId = ACCOUNT) -> bool:

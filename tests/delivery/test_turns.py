@@ -28,6 +28,8 @@ from sendryd.store.memory import MemoryStore
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples, claim_of
 from sendryd.testing.virtualtime import VirtualClock
 
+from .sitesworld import MxRecords, World
+
 OTHER = AccountId(2)
 SERVICE = 2.0  # seconds that each delivery takes
 TRANSACTIONAL, BULK, OTP = MessageClass.TRANSACTIONAL, MessageClass.BULK, MessageClass.OTP
@@ -165,3 +167,63 @@ async def test_two_accounts_with_backlogs_share_a_lane(site: Site) -> None:
     first, second = (len(site.when(lambda account, _, of=of: account == of)) for of in (ACCOUNT, OTHER))  # type: ignore[misc]
     assert abs(first - second) <= 60
     assert first + second > 600
+
+
+async def test_a_one_time_password_from_the_store_passes_another_accounts_backlog_to_many_domains_of_its_site() -> None:
+    world = World()
+    for number in range(300):
+        world.dns.mx[f"d{number}.test"] = ("mx.big.test",)
+        await world.queue(f"d{number}.test", 3)
+    await world.run(60.0)
+    came = world.clock.monotonic()
+    await world.queue("d250.test", 1, OTHER, priority=OTP)
+    await world.queue("d251.test", 1, OTHER, priority=BULK)
+    await world.run(10.0)
+    times = {priority: moment - came for moment, account, priority in world.worker.delivered if account == OTHER}
+    assert times[OTP] <= 3.0  # a look at the queue, a look-up, and two messages of a second each
+    assert times[BULK] <= 6.0
+    await world.scheduler.stop()
+
+
+async def test_two_accounts_with_mail_for_many_domains_of_a_site_share_it() -> None:
+    world = World()
+    world.dns.memory = 1000.0
+    for number in range(150):
+        world.dns.mx[f"d{number}.test"] = ("mx.big.test",)
+        await world.queue(f"d{number}.test", 8)
+    await world.run(30.0)
+    for number in range(100, 150):
+        await world.queue(f"d{number}.test", 8, OTHER)
+    before = len(world.worker.delivered)
+    await world.run(100.0)
+    accounts = [account for _, account, _ in world.worker.delivered[before:]]
+    assert len(accounts) > 380
+    assert abs(accounts.count(ACCOUNT) - accounts.count(OTHER)) <= 40
+    await world.scheduler.stop()
+
+
+class OneHop(MxRecords):
+    """All mail goes to one smart host, but that of lanes."""
+
+    def known(self, domain: str) -> NextHop:
+        return NextHop(domain if ":" in domain else "*", (MailHost("relay.test", ("192.0.2.1",)),), 25)
+
+
+async def test_a_full_or_dead_smart_host_of_all_mail_keeps_no_other_smart_host_waiting() -> None:
+    world = World(has_smart_host=True, dns=OneHop)
+    own, world.worker.seconds = "relay.test:587~0123456789abcdef", 60.0
+    for number in range(60):
+        await world.queue(f"d{number}.test", 20)
+    await world.run(3.0)
+    assert world.scheduler.statistics()["waiting"] > 100
+    await world.queue("d1.test", 2, lane=own)
+    await world.run(62.0)
+    assert world.worker.tried.count(own) == 2
+    world.worker.signal = Signal.BAD
+    await world.run(100.0)
+    assert any(line.suspended_until for line in world.scheduler.board.take_changed())
+    world.worker.signal, world.worker.seconds = Signal.GOOD, 1.0
+    await world.queue("d2.test", 1, lane=own)
+    await world.run(5.0)
+    assert world.worker.tried.count(own) == 3
+    await world.scheduler.stop()

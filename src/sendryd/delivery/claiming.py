@@ -3,7 +3,8 @@
 Reads and writes: `claim_deliveries`, the pauses and limits of destinations, suspended accounts, the requests of operators to try a next hop at once.
 Strategy: oldest due first; a domain that is busy or suspended is stepped over, so it cannot hold up the others. Where many claims wait, each domain
 has few claimed at once, so that all domains come into the line soon. An account and class of mail that has its share of the claims in memory is
-stepped over (`delivery.crowd`).
+stepped over (`delivery.crowd`). In a lane that others have filled, one that has little there gets a share, whichever of the lane's domains its mail
+is for, one-time passwords first. While the smart host for all mail is full, mail for other smart hosts is claimed.
 When things fail: while outcomes cannot be stored nothing is claimed.
 Limits: claims in memory, deliveries claimed at once.
 """
@@ -21,12 +22,13 @@ from sendryd.policy.throttle import new_lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.wakeup import Doorbell
-from sendryd.store.base import Claim, NextHopStore
+from sendryd.store.base import Claim, CrowdedLane, NextHopStore
 from sendryd.store.errors import StoreError
 
 FEW_OF_EACH: Final = 4
 CLAIM_LIMIT: Final = 200  # deliveries claimed at once
 POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
+CROWDED_INTERVAL: Final = 0.05  # seconds between two looks for crowded lanes: each takes a step of an index for each account
 
 log = get_logger("delivery")
 
@@ -65,6 +67,7 @@ class Claimer:
         self._wakeup = wakeup
         self._stops = AccountStops(store, lanes, clock)
         self._next_look = 0.0  # monotonic seconds
+        self._next_crowded = 0.0  # monotonic seconds
         self._is_stopping = False
         self.may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
         self.claimed = 0
@@ -114,13 +117,11 @@ class Claimer:
     async def _claim(self) -> bool:
         """One claim. True if something was claimed."""
         self.may_be_due = True  # until the database has said otherwise
-        room = self._room()
-        if room <= 0 or self._has_unrecorded():
+        room = min(CLAIM_LIMIT, MAX_WAITING - self._lanes.crowd.total)
+        if room <= 0 or self._has_unrecorded() or ANY_DOMAIN in self._lanes.paused:
             return False
-        full = self._lanes.full(self._clock.monotonic())
-        busy = full | self._lanes.paused
-        if ANY_DOMAIN in busy:
-            return False
+        now = self._clock.monotonic()
+        full = self._lanes.full(now)
         lease = self._leases.take()
         try:
             claims = await self._store.claim_deliveries(
@@ -128,9 +129,11 @@ class Claimer:
                 settled=self._clock.settled(),
                 lease=lease,
                 limit=room,
-                busy=busy,
+                busy=full | self._lanes.paused,
                 per_domain=self._per_domain(room),
                 served=self._lanes.crowd.served(),
+                crowded=self._crowded(now),
+                one_hop=self._room_of_one_hop(now) if self._has_smart_host else None,
             )
         finally:
             self._leases.settle(lease)
@@ -150,13 +153,18 @@ class Claimer:
             self._wakeup.set()
         return bool(claims)
 
-    def _room(self) -> int:
-        room = min(CLAIM_LIMIT, MAX_WAITING - self._lanes.crowd.total)
-        if self._has_smart_host:
-            state = self._lanes.find(ANY_DOMAIN)
-            lane = state.lane if state else new_lane(is_smart_host=True)
-            room = min(room, WAITING_FACTOR * lane.limit - (state.load if state else 0))
-        return room
+    def _crowded(self, now: float) -> list[CrowdedLane]:
+        if now < self._next_crowded:
+            return []
+        self._next_crowded = now + CROWDED_INTERVAL
+        return self._lanes.crowded(now)
+
+    def _room_of_one_hop(self, now: float) -> int:
+        """Claims that the smart host for all mail may get."""
+        state = self._lanes.find(ANY_DOMAIN)
+        if state is None:
+            return WAITING_FACTOR * new_lane(is_smart_host=True).limit
+        return 0 if self._lanes.is_full(state, now) else max(0, WAITING_FACTOR * state.lane.limit - state.load)
 
     def _per_domain(self, room: int) -> int:
         if self._has_smart_host:

@@ -25,7 +25,7 @@ from sendryd.policy.smarthost import lane_of
 from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.store.base import Claim
+from sendryd.store.base import Claim, CrowdedLane
 
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. The overflow stays in the database and costs a second read of
 # its content, about a third of an attempt.
@@ -237,6 +237,8 @@ class Lanes:
             return True
         if not state.lane.is_suspended(now) and state.load < 2 * self.most_waiting(state, now):
             return True
+        if self.has_turn(state, claim.message.account_id, claim.priority, now, few=self._share(state, now)):
+            return True
         self._know(state, claim.domain, now)
         return False
 
@@ -244,11 +246,30 @@ class Lanes:
         """It takes no more claims: it is suspended or paused, or has as many as it can start soon."""
         return state.lane.is_suspended(now) or state.key in self.paused or state.load >= self.most_waiting(state, now)
 
-    def has_turn(self, state: LaneState, account_id: AccountId, priority: MessageClass, now: float) -> bool:
+    def has_turn(self, state: LaneState, account_id: AccountId, priority: MessageClass, now: float, *, few: int = FEW_WAITING) -> bool:
         """Whether the lane, full as it is, takes a claim of an account and class that have few in it: what others have waiting is no reason to wait."""
         if state.lane.is_suspended(now) or state.key in self.paused or state.load >= 4 * self.most_waiting(state, now):
             return False
-        return state.waiting.waiting_of(account_id, priority) < FEW_WAITING
+        return state.waiting.waiting_of(account_id, priority) < few
+
+    def _share(self, state: LaneState, now: float) -> int:
+        """Claims that an account and class may have in a crowded lane, if one more comes."""
+        return max(FEW_WAITING, self.most_waiting(state, now) // (len(state.waiting.turns()) + 1))
+
+    def crowded(self, now: float) -> list[CrowdedLane]:
+        """Lanes with claims that wait, in which others may have a share."""
+        found: list[CrowdedLane] = []
+        for key, state in self._lanes.items():
+            most = self.most_waiting(state, now) if state.waiting.waiting else 0
+            if not most or 2 * state.load < most or state.load >= 4 * most or state.lane.is_suspended(now) or key in self.paused:
+                continue
+            share = self._share(state, now)
+            enough = frozenset(
+                (AccountId(account), priority) for (account, priority), number in state.waiting.turns().items() if 2 * number >= share
+            )
+            domains = frozenset(state.domains) if key != ANY_DOMAIN else frozenset({ANY_DOMAIN})
+            found.append(CrowdedLane(domains=domains - self.paused, enough=enough, each=share, room=4 * most - state.load))
+        return found
 
     def full(self, now: float) -> frozenset[str]:
         """The domains of lanes that take no more claims, or `ANY_DOMAIN`."""

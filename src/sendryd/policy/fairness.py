@@ -121,6 +121,17 @@ class FairQueue(Generic[Item]):
         tally = self._tallies.get(account)
         return len(tally.queue(_PLACES[priority])) if tally is not None else 0
 
+    def turns(self) -> dict[tuple[int, MessageClass], int]:
+        """Items of each class of each account that has some."""
+        if self._alone is not None:
+            return {self._alone[:2]: 1}
+        return {
+            (account, priority): len(queue)
+            for _, account, tally in self._heap
+            for priority, queue in zip(WEIGHTS, tally.queues, strict=True)
+            if queue
+        }
+
     def put(self, account: int, priority: MessageClass, cost: float, item: Item) -> None:
         """Adds an item."""
         if not self.waiting and not self._tallies:

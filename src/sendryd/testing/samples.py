@@ -48,8 +48,9 @@ class Samples:
         scheduled_at: datetime | None = None,
         source_request: bytes | None = None,
         priority: MessageClass = MessageClass.TRANSACTIONAL,
+        lane: str = "",
     ) -> NewMessage:
-        """A message with one delivery per recipient: captured in test mode, leased if `lease` is given, else queued."""
+        """A message with one delivery per recipient: captured in test mode, leased if `lease` is given, else queued. `lane`: that of a smart host."""
         state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.QUEUED
         message = Message(
             id=MessageId(self.number()),
@@ -73,7 +74,7 @@ class Samples:
             NewDelivery(
                 id=DeliveryId(self.number()),
                 forward_path=recipient,
-                domain=recipient.rpartition("@")[2],
+                domain=lane or recipient.rpartition("@")[2],
                 state=state,
                 due_at=due_at or message.waits_since,
                 events=(self.event(),),

@@ -10,7 +10,7 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
 from sendryd.policy.crashes import pause_after_crash
-from sendryd.store.base import Claim, Lease, MailStore, Outcome, Owner
+from sendryd.store.base import Claim, CrowdedLane, Lease, MailStore, Outcome, Owner
 from sendryd.testing.samples import NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -157,3 +157,55 @@ async def test_accounts_and_classes_that_are_served_are_left_out(store: MailStor
     later = LATER + timedelta(minutes=1)
     left = await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9)
     assert [(each.message.account_id, each.priority) for each in left] == [(1, bulk)] * 3
+
+
+async def test_a_crowded_lane_gets_mail_of_accounts_that_have_little_in_it(store: MailStore, samples: Samples) -> None:
+    bulk, code = MessageClass.BULK, MessageClass.OTP
+    domains = frozenset(f"d{number}.test" for number in range(100))
+    for domain in sorted(domains):
+        await store.accept(samples.message([f"u@{domain}"], account_id=AccountId(1), priority=bulk, created_at=NOW))
+    for domain in ("d93.test", "elsewhere.test"):
+        await store.accept(samples.message([f"u@{domain}"], account_id=AccountId(2), priority=code, created_at=NOW))
+    for _ in range(9):
+        await store.accept(samples.message(["u@d7.test"], account_id=AccountId(3), priority=bulk, created_at=NOW))
+    await store.accept(samples.message(["u@d95.test"], account_id=AccountId(1), priority=code, created_at=NOW))
+    lane = CrowdedLane(domains=domains, enough=frozenset({(AccountId(1), bulk)}), each=4, room=40)
+    busy = domains | {"elsewhere.test"}
+    claims = await store.claim_deliveries(now=LATER, lease=samples.lease(), limit=100, busy=busy, per_domain=100, crowded=[lane])
+    found = sorted((each.message.account_id, each.priority.value, each.domain) for each in claims)
+    assert found == [(1, "otp", "d95.test"), (2, "otp", "d93.test"), *[(3, "bulk", "d7.test")] * 4]
+    lane = replace(lane, each=9, room=3)
+    claims = await store.claim_deliveries(now=LATER, lease=samples.lease(), limit=100, busy=busy, per_domain=100, crowded=[lane])
+    assert [each.domain for each in claims] == ["d7.test"] * 3
+
+
+async def test_one_time_passwords_come_first_into_a_crowded_lane_with_little_room(store: MailStore, samples: Samples) -> None:
+    for account in range(1, 101):
+        await store.accept(samples.message([f"u@d{account}.test"], account_id=AccountId(account), created_at=NOW))
+    for account in (70, 100):
+        recipient = f"u@d{account - 1}.test"
+        await store.accept(samples.message([recipient], account_id=AccountId(account), priority=MessageClass.OTP, created_at=NOW))
+    domains = frozenset(f"d{number}.test" for number in range(1, 101))
+    lane = CrowdedLane(domains=domains, enough=frozenset(), each=4, room=2)
+    claims = await store.claim_deliveries(now=LATER, lease=samples.lease(), limit=100, busy=domains, per_domain=100, crowded=[lane])
+    assert [(each.message.account_id, each.priority) for each in claims] == [(70, MessageClass.OTP), (100, MessageClass.OTP)]
+    taken: list[int] = []
+    for _ in range(60):
+        claims = await store.claim_deliveries(now=LATER, lease=samples.lease(), limit=100, busy=domains, per_domain=100, crowded=[lane])
+        taken += [each.message.account_id for each in claims]
+    assert sorted(taken) == list(range(1, 101))
+
+
+async def test_a_full_next_hop_of_all_mail_leaves_the_lanes_of_other_smart_hosts_their_turn(store: MailStore, samples: Samples) -> None:
+    own = "relay.test:587~0123456789abcdef"
+    for number in range(20):
+        await store.accept(samples.message([f"u@d{number}.test"], created_at=NOW))
+    for number in range(3):
+        await store.accept(samples.message([f"v@d{number}.test"], lane=own, created_at=NOW))
+    values = {"now": LATER, "limit": 100, "per_domain": 2}
+    claims = await store.claim_deliveries(lease=samples.lease(), busy=frozenset(), one_hop=0, **values)  # type: ignore[arg-type]
+    assert [each.domain for each in claims] == [own] * 2
+    assert await store.claim_deliveries(lease=samples.lease(), busy=frozenset({own}), one_hop=0, **values) == []  # type: ignore[arg-type]
+    claims = await store.claim_deliveries(lease=samples.lease(), busy=frozenset(), one_hop=5, **values)  # type: ignore[arg-type]
+    assert [each.domain for each in claims].count(own) == 1
+    assert len(claims) == 6

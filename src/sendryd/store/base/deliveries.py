@@ -51,6 +51,16 @@ class Claim:
         return self.deliveries[0].detour if self.deliveries else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdedLane:
+    """A lane in which mail of some accounts and classes waits already: what others have for it is claimed at once."""
+
+    domains: frozenset[str]  # whose mail goes by it; `policy.routing.ANY_DOMAIN`: all that no other smart host takes
+    enough: frozenset[tuple[AccountId, MessageClass]]  # that have their share of it
+    each: int  # deliveries that each of the others gets
+    room: int  # deliveries that all of them get
+
+
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The outcome of an attempt for one delivery."""
@@ -96,11 +106,17 @@ class DeliveryStore(Protocol):
         per_domain: int,
         settled: datetime | None = None,
         served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
+        crowded: Sequence[CrowdedLane] = (),
+        one_hop: int | None = None,
     ) -> list[Claim]:
         """Leases up to `limit` due deliveries of live messages, oldest due first, at most `per_domain` of one domain and none of the busy domains,
         and returns them by message and domain. Waiting deliveries of busy domains never hide those of other domains. Untried deliveries of
         scheduled messages must be due by `settled`, by default now. Those of accounts and classes that are `served` are left out; once they are so no
         more, it may take a minute until all of them are seen again.
+
+        Before all other mail, and beside `busy` and `per_domain`, it takes that of accounts and classes that have little in a crowded lane,
+        one-time passwords first. `one_hop` is for an installation with a smart host for all mail: the most deliveries that it gets, after those
+        of domains with a smart host of their own.
         """
         ...
 

@@ -12,6 +12,7 @@ class Sizes:
     due_window: int = 512  # candidates for a claim that one statement returns
     due_remembered: int = 64  # remembered domains that one claim looks at; the others follow in the next claim
     due_turns: int = 64  # accounts and classes of one domain that one claim looks at; the others follow in the next claim
+    due_crowded: int = 32  # domains of one account and class in crowded lanes that one claim looks at; the others follow in the next claim
     due_domains: int = 1_000  # domains of which it is remembered whose turn it is
     due_lag: int = 15_000  # milliseconds that the scan stays before the present: longer than a commit that waits for another process
     summaries: int = 200  # messages summarised at once where the filter needs each message's status

@@ -10,11 +10,14 @@ from sendryd.model.delivery import NO_DOMAIN, DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, DeliveryId, MessageId
 from sendryd.model.message import MessageClass
-from sendryd.policy.fairness import FairQueue, cost_of
+from sendryd.policy.fairness import WEIGHTS, FairQueue, cost_of
+from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.smarthost import lane_of
 from sendryd.store.base import (
     Capture,
     Claim,
     CrashPause,
+    CrowdedLane,
     EventMaker,
     Lease,
     Outcome,
@@ -43,21 +46,34 @@ class MemoryDeliveries(MemoryMail):
         per_domain: int,
         settled: datetime | None = None,
         served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
+        crowded: Sequence[CrowdedLane] = (),
+        one_hop: int | None = None,
     ) -> list[Claim]:
         due = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.due_at <= now]
-        due = [each for each in due if each.message.mode is KeyMode.LIVE and each.new.domain not in busy]
+        due = [each for each in due if each.message.mode is KeyMode.LIVE]
         due = [each for each in due if (each.message.account_id, each.priority) not in served]
         due = [each for each in due if each.attempts or each.message.scheduled_at is None or each.due_at <= (settled or now)]
+        due.sort(key=lambda one: one.due_at)
+        chosen = _of_crowded(due, crowded)[:limit]
+        others = [each for each in due if each.new.domain not in busy and each not in chosen]
         taken: dict[str, int] = {}
-        groups: dict[tuple[MessageId, str, str | None], list[Delivery]] = {}
-        for each in _in_turn(sorted(due, key=lambda one: one.due_at), per_domain):
-            if sum(taken.values()) >= limit:
+        if one_hop is not None:
+            others.sort(key=lambda one: not lane_of(one.new.domain))
+        for each in _in_turn(others, per_domain):
+            if len(chosen) >= limit:
                 break
+            if one_hop is not None and not lane_of(each.new.domain):
+                if not one_hop:
+                    break
+                one_hop -= 1
             if taken.get(each.new.domain, 0) < per_domain:
                 taken[each.new.domain] = taken.get(each.new.domain, 0) + 1
-                each.move(DeliveryState.LEASED)
-                each.lease, each.returned = lease, None
-                groups.setdefault((each.message.id, each.new.domain, each.detour), []).append(each)
+                chosen.append(each)
+        groups: dict[tuple[MessageId, str, str | None], list[Delivery]] = {}
+        for each in chosen:
+            each.move(DeliveryState.LEASED)
+            each.lease, each.returned = lease, None
+            groups.setdefault((each.message.id, each.new.domain, each.detour), []).append(each)
         return [
             Claim(message=members[0].message, domain=domain, deliveries=tuple(map(read_claimed, members)), lease=lease)
             for (_, domain, _), members in groups.items()
@@ -187,6 +203,20 @@ class MemoryDeliveries(MemoryMail):
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         waiting = (each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.new.domain != NO_DOMAIN)
         return min((each.due_at for each in waiting if each.new.domain not in busy), default=None)
+
+
+def _of_crowded(due: Sequence[Delivery], crowded: Sequence[CrowdedLane]) -> list[Delivery]:
+    """Due deliveries of accounts and classes that have little in crowded lanes."""
+    chosen: list[Delivery] = []
+    for lane in crowded:
+        taken: Counter[tuple[AccountId, MessageClass]] = Counter()
+        for each in sorted(due, key=lambda one: list(WEIGHTS).index(one.priority)):
+            turn, name = (each.message.account_id, each.priority), each.new.domain
+            is_here = name in lane.domains or (ANY_DOMAIN in lane.domains and not lane_of(name))
+            if is_here and turn not in lane.enough and taken[turn] < lane.each and taken.total() < lane.room and each not in chosen:
+                taken[turn] += 1
+                chosen.append(each)
+    return chosen
 
 
 def _in_turn(due: Sequence[Delivery], per_domain: int) -> Iterator[Delivery]:

@@ -197,6 +197,9 @@ CREATE INDEX delivery_message ON delivery (message_id);
 -- served is skipped, not scanned. Mail that is handed to the engine as it is accepted is leased from the start and in neither index.
 CREATE INDEX delivery_due ON delivery (due_at, domain) WHERE state = 'queued';
 CREATE INDEX delivery_turn ON delivery (domain, account_id, class, due_at) WHERE state = 'queued';
+-- What each account has for lanes that others fill; and what goes to domains' own smart hosts, beside one for all mail.
+CREATE INDEX delivery_account ON delivery (class, account_id, domain, due_at) WHERE state = 'queued';
+CREATE INDEX delivery_relay ON delivery (domain, due_at) WHERE state = 'queued' AND instr(domain, ':');
 -- Deliveries to expire: without this index, every search would pass all due deliveries to domains that do not answer.
 CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
 CREATE INDEX delivery_otp ON delivery (created_at) WHERE state = 'queued' AND class = 'otp';

@@ -14,13 +14,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import Final
 
+from sendryd.store.base import CrowdedLane
 from sendryd.store.base.nodes import SHARDS
 from sendryd.store.codec.values import to_json
 from sendryd.store.drivers.connection import Connection
 from sendryd.store.drivers.sizes import USUAL, Sizes
 from sendryd.store.drivers.statements import fetch_row
+from sendryd.store.sql.mail.crowded import CrowdedPlaces, CrowdedSearch
 from sendryd.store.sql.mail.queries import SQL
-from sendryd.store.sql.mail.turns import NO_TURNS, Search, TurnsOfDomain, choose_in_turn
+from sendryd.store.sql.mail.turns import NO_TURNS, Choice, Search, TurnsOfDomain, choose_in_turn
 
 ALL_SHARDS: Final = to_json(list(range(SHARDS)))
 RESTART_INTERVAL: Final = 60_000  # milliseconds after which the scan restarts from the beginning
@@ -41,6 +43,7 @@ class DueScan:
         self._began_at = -RESTART_INTERVAL
         self._turns: OrderedDict[str, TurnsOfDomain] = OrderedDict()  # of domains in `_left_behind`
         self._latest = 0  # the latest time of a look
+        self._places = CrowdedPlaces()
 
     def look_again_at(self, domains: Iterable[str]) -> None:
         """Reports that deliveries of these domains were queued, perhaps with old due times."""
@@ -69,6 +72,9 @@ class DueScan:
         per_domain: int,
         settled: int | None = None,
         served: Collection[tuple[int, str]] = frozenset(),
+        *,
+        crowded: Sequence[CrowdedLane] = (),
+        one_hop: int | None = None,
     ) -> "Look":
         """Begins a look at the queue for at most `limit` deliveries. Call `finish` with it once they are claimed; a look that is not finished has
         no effect.
@@ -80,6 +86,11 @@ class DueScan:
         self._left_behind.update(self._reported)
         self._reported.clear()
         settled = moment if settled is None else settled
+        search = (
+            CrowdedSearch(crowded, served, self._places, self._sizes, moment=moment, settled=settled, shards=self.shards)
+            if crowded
+            else None
+        )
         return Look(
             moment,
             settled,
@@ -92,6 +103,8 @@ class DueScan:
             turns=self._turns,
             sizes=self._sizes,
             shards=self.shards,
+            crowded=search,
+            one_hop=one_hop,
         )
 
     def finish(self, look: "Look") -> None:
@@ -121,8 +134,12 @@ class Look:
         turns: Mapping[str, TurnsOfDomain],
         sizes: Sizes,
         shards: str = ALL_SHARDS,
+        crowded: CrowdedSearch | None = None,
+        one_hop: int | None = None,
     ) -> None:
         self.shards = shards
+        self._crowded = crowded
+        self._one_hop = one_hop
         self._sizes = sizes
         self.position = position
         self.left_behind = left_behind
@@ -138,10 +155,16 @@ class Look:
         self._shares: dict[str, int] = {}
 
     def choose(self, connection: Connection) -> list[int]:
-        """The ids of the chosen deliveries, oldest due first; empty only if none is due."""
+        """The ids of the chosen deliveries: those for crowded lanes, then the oldest due first; empty only if none is due."""
         connection.follow_indexes()
-        self._look_back(connection)
-        self._look_on(connection)
+        if self._crowded is not None:
+            self._chosen.update(dict.fromkeys(self._crowded.choose(connection, self._limit)))
+        if self._one_hop is not None:
+            self._look_at_relays(connection)
+            self._limit = min(self._limit, len(self._chosen) + self._one_hop)
+        if not self._is_full():
+            self._look_back(connection)
+            self._look_on(connection)
         for domain, share in self._shares.items():
             if share > 1:  # it may have more, of several accounts
                 self.left_behind.setdefault(domain)
@@ -160,6 +183,13 @@ class Look:
             self._shares[domain] = share + 1
         return True
 
+    def _look_at_relays(self, connection: Connection) -> None:
+        """Chooses deliveries for domains' own smart hosts, so that the one for all mail, full as it is, is no reason for them to wait."""
+        for domain, due_at in list(connection.tuples(SQL["list_relays"], {"shards": self.shards})):
+            if due_at <= self._moment and domain not in self._busy:
+                for _, number in self._choose_in_turn(connection, domain, self._moment).found:
+                    self._take(number, domain)
+
     def _look_back(self, connection: Connection) -> None:
         """Chooses deliveries of remembered domains up to the position."""
         domains = [domain for domain in self.left_behind if domain not in self._busy]
@@ -175,13 +205,9 @@ class Look:
         heads: list[tuple[int, str, int, list[tuple[int, int]]]] = []
         for domain in domains:
             del self.left_behind[domain]
-            search = Search(
-                domain=domain, moment=self._moment, until=until, settled=self._settled, limit=self._per_domain, served=self._served
-            )
-            choice = choose_in_turn(connection, search, self._known_turns.get(domain, NO_TURNS), self._sizes)
+            choice = self._choose_in_turn(connection, domain, until)
             if choice.has_more:
                 self.left_behind[domain] = None
-                self.turns[domain] = choice.turns
             if choice.found:
                 found = choice.found[::-1]
                 due_at, number = found.pop()
@@ -197,6 +223,13 @@ class Look:
                 heapreplace(heads, (due_at, domain, number, found))
             else:
                 heappop(heads)
+
+    def _choose_in_turn(self, connection: Connection, domain: str, until: int) -> Choice:
+        search = Search(domain=domain, moment=self._moment, until=until, settled=self._settled, limit=self._per_domain, served=self._served)
+        choice = choose_in_turn(connection, search, self._known_turns.get(domain, NO_TURNS), self._sizes)
+        if choice.has_more:
+            self.turns[domain] = choice.turns
+        return choice
 
     def _look_on(self, connection: Connection) -> None:
         """Continues from the position until enough is chosen, or to the end."""

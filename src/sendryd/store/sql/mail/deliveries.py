@@ -15,6 +15,7 @@ from sendryd.store.base import (
     Capture,
     Claim,
     CrashPause,
+    CrowdedLane,
     EventMaker,
     Lease,
     NewEvent,
@@ -61,6 +62,8 @@ class Deliveries:
         per_domain: int,
         settled: datetime | None = None,
         served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
+        crowded: Sequence[CrowdedLane] = (),
+        one_hop: int | None = None,
     ) -> list[Claim]:
         moment = to_ms(now)
         if limit <= 0 or per_domain <= 0:
@@ -73,7 +76,7 @@ class Deliveries:
             return []
         if first > moment:
             return []
-        begin = partial(self._scan.begin, moment, limit, busy, per_domain, to_ms(settled or now), served)
+        begin = partial(self._scan.begin, moment, limit, busy, per_domain, to_ms(settled or now), served, crowded=crowded, one_hop=one_hop)
         async with self._claiming:
             try:
                 return await self._claim(lease, begin(), moment)

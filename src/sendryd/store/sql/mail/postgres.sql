@@ -92,6 +92,60 @@ WITH RECURSIVE turn (account_id, class, due_at) AS (
 )
 SELECT account_id, class, due_at FROM turn LIMIT :most;
 
+-- name: list_accounts
+-- The accounts with queued deliveries of a class, after one of them: a step of the index for each.
+WITH RECURSIVE found (account_id) AS (
+    (
+        SELECT account_id FROM delivery WHERE upper(state) = 'QUEUED' AND class = :class AND account_id > :after
+        ORDER BY account_id LIMIT 1
+    )
+    UNION ALL
+    SELECT following.account_id FROM found CROSS JOIN LATERAL (
+        SELECT account_id FROM delivery WHERE upper(state) = 'QUEUED' AND class = :class AND account_id > found.account_id
+        ORDER BY account_id LIMIT 1
+    ) AS following
+)
+SELECT account_id FROM found LIMIT :most;
+
+-- name: list_domains_of_account
+-- The domains with queued deliveries of an account and class, after one of them, with the first due time of each: a step of the index for each.
+WITH RECURSIVE found (domain, due_at) AS (
+    (
+        SELECT domain, due_at FROM delivery
+        WHERE upper(state) = 'QUEUED' AND class = :class AND account_id = :account_id AND domain > :after
+        ORDER BY domain, due_at LIMIT 1
+    )
+    UNION ALL
+    SELECT following.domain, following.due_at FROM found CROSS JOIN LATERAL (
+        SELECT domain, due_at FROM delivery
+        WHERE upper(state) = 'QUEUED' AND class = :class AND account_id = :account_id AND domain > found.domain
+        ORDER BY domain, due_at LIMIT 1
+    ) AS following
+)
+SELECT domain, due_at FROM found LIMIT :most;
+
+-- name: list_due_of_account
+-- Due deliveries of one account and class to one domain, oldest due first, under the conditions of `list_due`; of the given shards alone.
+SELECT d.id FROM delivery d LEFT JOIN message m ON m.id = d.message_id
+WHERE upper(d.state) = 'QUEUED' AND d.class = :class AND d.account_id = :account_id AND d.domain = :domain AND d.due_at <= :moment
+  AND d.shard + 0 {in_numbers:shards}
+  AND m.mode IS DISTINCT FROM 'test' AND (d.due_at <= :settled OR m.scheduled_at IS NULL OR d.attempts > 0)
+ORDER BY d.due_at LIMIT :limit;
+
+-- name: list_relays
+-- The lanes of domains' own smart hosts with queued deliveries in these shards, with the first due time of each: a step of the index for each.
+WITH RECURSIVE found (domain, due_at, shard) AS (
+    (
+        SELECT domain, due_at, shard FROM delivery WHERE upper(state) = 'QUEUED' AND strpos(domain, ':') > 0 ORDER BY domain, due_at LIMIT 1
+    )
+    UNION ALL
+    SELECT following.domain, following.due_at, following.shard FROM found CROSS JOIN LATERAL (
+        SELECT domain, due_at, shard FROM delivery WHERE upper(state) = 'QUEUED' AND strpos(domain, ':') > 0 AND domain > found.domain
+        ORDER BY domain, due_at LIMIT 1
+    ) AS following
+)
+SELECT domain, due_at FROM found WHERE shard {in_numbers:shards};
+
 -- name: first_due_but
 -- When the first queued delivery of a domain that is not busy falls due: one step of the index for each account and class of a domain.
 WITH RECURSIVE first (domain, account_id, class, due_at, shard) AS (

@@ -126,6 +126,63 @@ WHERE d.state = 'queued' AND d.domain = :domain AND d.account_id = :account_id A
   AND m.mode IS DISTINCT FROM 'test' AND (d.due_at <= :settled OR m.scheduled_at IS NULL OR d.attempts > 0)
 ORDER BY d.due_at LIMIT :limit;
 
+-- name: list_accounts
+-- The accounts with queued deliveries of a class, after one of them: a step of the index for each.
+WITH RECURSIVE found (account_id) AS (
+    SELECT * FROM (
+        SELECT account_id FROM delivery INDEXED BY delivery_account
+        WHERE state = 'queued' AND class = :class AND account_id > :after ORDER BY account_id LIMIT 1
+    )
+    UNION ALL
+    SELECT delivery.account_id FROM found CROSS JOIN delivery
+    WHERE delivery.id = (
+        SELECT id FROM delivery INDEXED BY delivery_account
+        WHERE state = 'queued' AND class = :class AND account_id > found.account_id ORDER BY account_id, domain, due_at LIMIT 1
+    )
+    LIMIT :most
+)
+SELECT account_id FROM found;
+
+-- name: list_domains_of_account
+-- The domains with queued deliveries of an account and class, after one of them, with the first due time of each: a step of the index for each.
+WITH RECURSIVE found (domain, due_at) AS (
+    SELECT * FROM (
+        SELECT domain, due_at FROM delivery INDEXED BY delivery_account
+        WHERE state = 'queued' AND class = :class AND account_id = :account_id AND domain > :after ORDER BY domain, due_at LIMIT 1
+    )
+    UNION ALL
+    SELECT delivery.domain, delivery.due_at FROM found CROSS JOIN delivery
+    WHERE delivery.id = (
+        SELECT id FROM delivery INDEXED BY delivery_account
+        WHERE state = 'queued' AND class = :class AND account_id = :account_id AND domain > found.domain ORDER BY domain, due_at LIMIT 1
+    )
+    LIMIT :most
+)
+SELECT domain, due_at FROM found;
+
+-- name: list_due_of_account
+-- Due deliveries of one account and class to one domain, oldest due first, under the conditions of `list_due`.
+SELECT d.id FROM delivery d INDEXED BY delivery_account LEFT JOIN message m ON m.id = d.message_id
+WHERE d.state = 'queued' AND d.class = :class AND d.account_id = :account_id AND d.domain = :domain AND d.due_at <= :moment
+  AND m.mode IS DISTINCT FROM 'test' AND (d.due_at <= :settled OR m.scheduled_at IS NULL OR d.attempts > 0)
+ORDER BY d.due_at LIMIT :limit;
+
+-- name: list_relays
+-- The lanes of domains' own smart hosts with queued deliveries, with the first due time of each: a step of the index for each.
+WITH RECURSIVE found (domain, due_at) AS (
+    SELECT * FROM (
+        SELECT domain, due_at FROM delivery INDEXED BY delivery_relay
+        WHERE state = 'queued' AND instr(domain, ':') ORDER BY domain, due_at LIMIT 1
+    )
+    UNION ALL
+    SELECT delivery.domain, delivery.due_at FROM found CROSS JOIN delivery
+    WHERE delivery.id = (
+        SELECT id FROM delivery INDEXED BY delivery_relay
+        WHERE state = 'queued' AND instr(domain, ':') AND domain > found.domain ORDER BY domain, due_at LIMIT 1
+    )
+)
+SELECT domain, due_at FROM found;
+
 -- name: first_due
 -- When the first queued delivery of a domain falls due.
 SELECT min(due_at) AS due_at FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
