@@ -7,9 +7,10 @@ import pytest
 
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DomainId, EventId
+from sendryd.policy.egress import Source
 from sendryd.policy.smarthost import parse_smart_host, smart_host_lane, write_smart_host
 from sendryd.policy.throttle import Signal
-from sendryd.store.base import EventMaker, NewEvent, QueueFilter
+from sendryd.store.base import EgressKind, EgressSuspension, EventMaker, NewEvent, QueueFilter
 from sendryd.testing.mailhost import DEFAULT_EXTENSIONS, Script
 from sendryd.testing.post import Post
 from sendryd.testing.samples import ACCOUNT
@@ -27,13 +28,13 @@ async def post() -> AsyncIterator[Post]:
     await made.aclose()
 
 
-async def name_smart_host(post: Post, url: str, *, may_be_private: bool = True) -> None:
+async def name_smart_host(post: Post, url: str, *, may_be_private: bool = True, pool: str = "") -> None:
     domain = await post.store.get_domain(DomainId(1))
     assert domain is not None
     smart_host = parse_smart_host(url)
     shown = write_smart_host(smart_host) if smart_host is not None else ""
     password = smart_host.credentials[1] if smart_host is not None and smart_host.credentials is not None else ""
-    settings = replace(domain.settings, smarthost=shown, smarthost_may_be_private=may_be_private)
+    settings = replace(domain.settings, smarthost=shown, smarthost_may_be_private=may_be_private, pool=pool)
     await post.store.set_domain_settings(domain, settings, None, smarthost_password=password)
 
 
@@ -115,3 +116,22 @@ async def test_a_tenants_smart_host_is_not_reached_inside_the_network() -> None:
 
 def cancelled(post: Post) -> EventMaker:
     return lambda word, metadata: NewEvent(id=EventId(post.samples.number()), type=word, metadata=metadata)
+
+
+async def test_a_suspended_pool_of_the_domain_holds_mail_for_its_smart_host(post: Post) -> None:
+    pooled = Post(pools={"bulk": (Source("192.0.2.77", "mx.example.test"),)}, check_interval=0.0)
+    await pooled.open()
+    pooled.second.script = post.second.script
+    await name_smart_host(pooled, url_of(pooled).replace("user:s3cret@", ""), pool="bulk")
+    await pooled.store.suspend_egress(
+        EgressSuspension(kind=EgressKind.POOL, name="bulk", until=None, by="Ann", since=pooled.clock.now(), reason="listed")
+    )
+    await pooled.egress.load()
+    await accept(pooled, "a@two.test")
+    await pooled.store.reroute(DomainId(1), smart_host_lane(url_of(pooled).replace("user:s3cret@", ""), ACCOUNT))
+    (claim,) = await pooled.claim_due()
+    await pooled.deliver(claim, None)
+    (waiting,) = await pooled.store.list_queue(QueueFilter())
+    assert (waiting.last_reply, waiting.attempts) == ("The address pool bulk is suspended (listed)", 0)
+    assert not pooled.second.connections
+    await pooled.aclose()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dkim
@@ -11,11 +11,15 @@ import pytest
 
 from sendryd.intake.personal import Personaliser
 from sendryd.message.errors import MalformedMessage
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
 from sendryd.model.ids import EventId
-from sendryd.store.base import Lease, Outcome, QueueFilter
+from sendryd.store.base import EventFilter, Lease, Outcome, QueueFilter
 from sendryd.store.errors import Conflict, LeaseLost, StoreUnavailable
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
+from sendryd.testing.samples import ACCOUNT
 
 pytestmark = pytest.mark.sockets
 
@@ -71,6 +75,39 @@ async def test_an_outcome_is_stored_once_the_store_can_be_written_again(post: Po
     assert seen == [0, 1, 1]
     assert post.worker.unrecorded == 0
     assert (await post.last_event())["type"] == "delivered"
+    assert len(post.first.mails) == 1
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailable("the database cannot be reached"), OSError(5, "Input/output error")])
+async def test_mail_that_cannot_be_read_is_queued_again_without_an_attempt_and_never_ended(
+    post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    async def unreadable(*_: Any) -> bytes:
+        raise fault
+
+    reads, records = post.store.read_content, [StoreUnavailable("gone"), StoreUnavailable("gone")]
+    record = post.store.record_attempt
+
+    async def failing(lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
+        if records:
+            raise records.pop()
+        await record(lease, outcomes, now)
+
+    old = post.clock.now() - timedelta(days=30)  # its queue lifetime is over
+    await post.store.accept(post.samples.message(("a@one.test",), created_at=old))
+    (claim,) = await post.claim_due()
+    monkeypatch.setattr(post.store, "read_content", unreadable)
+    monkeypatch.setattr(post.store, "record_attempt", failing)
+    await post.deliver(claim, None)
+    (waiting,) = await post.store.list_queue(QueueFilter())
+    assert (waiting.state, waiting.attempts) == (DeliveryState.QUEUED, 0)
+    assert not post.first.mails
+    events = await post.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE, message_id=claim.message.id), limit=9)
+    assert {each.type for each in events.items} <= {EventType.QUEUED}
+    monkeypatch.setattr(post.store, "read_content", reads)
+    await post.store.retry(QueueFilter(), post.clock.now())
+    (claim,) = await post.claim_due()
+    await post.deliver(claim, None)
     assert len(post.first.mails) == 1
 
 

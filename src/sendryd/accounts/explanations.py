@@ -15,7 +15,7 @@ from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold,
 from sendryd.policy.explain.reachability import LATELY
 from sendryd.policy.replies.verdict import Category
 from sendryd.policy.routing import ANY_DOMAIN
-from sendryd.policy.smarthost import lane_of
+from sendryd.policy.smarthost import domain_of, lane_of, paused_reply
 from sendryd.store.base import PausedDestination, QueuedDelivery, Store
 
 _OUTCOMES: Final = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.DELIVERED, EventType.FAILED})
@@ -133,14 +133,16 @@ def facts_of(
 
 def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
     known = around.lane(delivery.domain)
-    pause = next((each for each in around.paused if each.domain in {delivery.domain, known.site if known else "", ANY_DOMAIN}), None)
+    recipient_domain = domain_of(delivery.forward_path, None)
+    names = {delivery.domain, recipient_domain, known.site if known else "", ANY_DOMAIN}
+    pause = next((each for each in around.paused if each.domain in names or delivery.last_reply == paused_reply(each.domain)), None)
     return Lane(
         ahead=around.ahead.get(delivery.id, 0),
         per_minute=known.per_minute if known else 0,
         paused_by=pause.by if pause else "",
         paused_until=pause.until if pause else None,
         paused_why=pause.reason if pause else "",
-        paused_site=pause.domain if pause and pause.domain not in {delivery.domain, ANY_DOMAIN} else "",
+        paused_site=pause.domain if pause and pause.domain not in {delivery.domain, recipient_domain, ANY_DOMAIN} else "",
         is_all_paused=pause is not None and pause.domain == ANY_DOMAIN,
         host=known.servers[0].host if known and known.sending and known.servers else "",
         suspended_until=known.suspended_until if known else None,

@@ -15,8 +15,10 @@ from typing import Final, Protocol
 from sendryd.delivery.accountstops import AccountStops, StopStore
 from sendryd.delivery.crowd import MANY_WAITING, MAX_WAITING
 from sendryd.delivery.grouping import group_claims
-from sendryd.delivery.lanes import WAITING_FACTOR, Lanes
+from sendryd.delivery.lanes import FEW_WAITING, WAITING_FACTOR, Lanes
 from sendryd.delivery.leases import HeldLeases
+from sendryd.delivery.pauses import Pauses
+from sendryd.model.ids import AccountId
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.throttle import new_lane
 from sendryd.runtime.clock import Clock
@@ -66,6 +68,7 @@ class Claimer:
         self._clock = clock
         self._wakeup = wakeup
         self._stops = AccountStops(store, lanes, clock)
+        self._pauses = Pauses(store, lanes, clock)
         self._next_look = 0.0  # monotonic seconds
         self._next_crowded = 0.0  # monotonic seconds
         self._is_stopping = False
@@ -102,10 +105,7 @@ class Claimer:
         if any(each.is_over(moment) for each in pauses) or any(each.is_over(moment) for each in limits):
             await self._store.end_pauses_and_limits(moment)
         self._lanes.caps = {each.domain: each.sessions for each in limits if not each.is_over(moment)}
-        paused = frozenset(each.domain for each in pauses if not each.is_over(moment))
-        if paused != self._lanes.paused:
-            self._lanes.paused = paused
-            log.info("destinations_paused", domains=sorted(paused))
+        if await self._pauses.look(pauses, moment):
             await self._pause()
         if await self._stops.look(moment):
             await self._pause()
@@ -138,7 +138,7 @@ class Claimer:
         finally:
             self._leases.settle(lease)
         self.may_be_due = bool(claims or full)
-        going = await self._stops.hold(claims)
+        going = await self._pauses.put_off(await self._stops.hold(claims))
         too_many: list[Claim] = []
         has_started = False
         for claim in group_claims(going, is_one_hop=self._has_smart_host):
@@ -154,10 +154,20 @@ class Claimer:
         return bool(claims)
 
     def _crowded(self, now: float) -> list[CrowdedLane]:
+        """Lanes in which mail waits: others may have a share."""
         if now < self._next_crowded:
             return []
         self._next_crowded = now + CROWDED_INTERVAL
-        return self._lanes.crowded(now)
+        paused, found = self._lanes.paused, list[CrowdedLane]()
+        for state in self._lanes.all():
+            most = self._lanes.most_waiting(state, now) if state.waiting.waiting else 0
+            if not most or 2 * state.load < most or state.load >= 4 * most or state.lane.is_suspended(now) or state.key in paused:
+                continue
+            share, turns = state.share(most, least=FEW_WAITING), state.waiting.turns()
+            enough = frozenset((AccountId(account), priority) for (account, priority), number in turns.items() if 2 * number >= share)
+            domains = frozenset(state.domains) if state.key != ANY_DOMAIN else frozenset({ANY_DOMAIN})
+            found.append(CrowdedLane(domains=domains, without=paused, enough=enough, each=share, room=4 * most - state.load))
+        return found
 
     def _room_of_one_hop(self, now: float) -> int:
         """Claims that the smart host for all mail may get."""

@@ -108,6 +108,12 @@ class Egress:
         found = self._suspended.get((kind, name)) if self._suspended else None
         return None if found is None or found.is_over(self._clock.settled()) else found
 
+    def pool_suspended(self, domain_pool: str) -> Verdict | None:
+        """What it means for the mail of a domain that its pool is suspended; None if it is not. `domain_pool` is the pool that the domain names."""
+        pool = pool_of(domain_pool, self._pools)
+        suspension = self.suspension(EgressKind.POOL, pool) if pool else None
+        return waiting(f"{waiting_words(pool)} is {_suspended(suspension)}", self.time_left(suspension)) if suspension is not None else None
+
     def is_unbound(self, source: Source) -> bool:
         """It could not be bound lately."""
         return self._unbound.get(source.address, 0.0) > self._clock.monotonic()
@@ -152,9 +158,8 @@ class Departure:
         words = waiting_words(self._pool)
         if not self._ranked:
             return waiting(f"{words} is not configured any more: add it to SENDRYD_EGRESS, or give the domain another pool")
-        suspension = egress.suspension(EgressKind.POOL, self._pool)
-        if suspension is not None:
-            return waiting(f"{words} is {_suspended(suspension)}", egress.time_left(suspension))
+        if (suspended := egress.pool_suspended(self._pool)) is not None:
+            return suspended
         families = {each.family for each in self._ranked}
         kept = [replace(host, addresses=tuple(each for each in host.addresses if family_of(each) in families)) for host in next_hop.hosts]
         hosts = tuple(host for host in kept if host.addresses)

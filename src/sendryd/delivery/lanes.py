@@ -21,11 +21,11 @@ from sendryd.model.message import MessageClass
 from sendryd.policy.fairness import cost_of
 from sendryd.policy.routing import ANY_DOMAIN, NextHop
 from sendryd.policy.shaping.effects import Effect
-from sendryd.policy.smarthost import lane_of
+from sendryd.policy.smarthost import domain_of, lane_of
 from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.store.base import Claim, CrowdedLane
+from sendryd.store.base import Claim
 
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. The overflow stays in the database and costs a second read of
 # its content, about a third of an attempt.
@@ -122,7 +122,12 @@ class Lanes:
 
     def is_paused(self, domain: str) -> bool:
         """Whether a person has paused the domain, its site, or all mail."""
-        return bool(self.paused) and (domain in self.paused or ANY_DOMAIN in self.paused or self.key_of(domain) in self.paused)
+        return bool(self.paused) and bool(self.pause_of(domain))
+
+    def pause_of(self, domain: str) -> str:
+        """What a person has paused: the domain, all mail, or the domain's site; empty if it is none of them."""
+        names = (domain, ANY_DOMAIN, self.key_of(domain), self._sites.presumed(domain))
+        return next((name for name in names if name in self.paused), "")
 
     def is_suspended(self, domain: str) -> bool:
         """Whether the domain's lane is."""
@@ -130,8 +135,13 @@ class Lanes:
         return state is not None and state.lane.is_suspended(self._clock.monotonic())
 
     def is_stopped(self, claim: Claim) -> bool:
-        """Whether a person has stopped the claim's domain or account."""
-        return self.is_paused(claim.domain) or claim.message.account_id in self.suspended
+        """Whether a person has stopped the claim's account or one of its destinations, also one that a smart host takes it to."""
+        return claim.message.account_id in self.suspended or (bool(self.paused) and self._is_any_paused(claim))
+
+    def _is_any_paused(self, claim: Claim) -> bool:
+        is_of_relay = bool(lane_of(claim.domain))
+        domains = {claim.domain, *(domain_of(each.forward_path, None) if is_of_relay else each.domain for each in claim.deliveries)}
+        return any(map(self.is_paused, domains))
 
     # The waiting claims.
 
@@ -237,7 +247,9 @@ class Lanes:
             return True
         if not state.lane.is_suspended(now) and state.load < 2 * self.most_waiting(state, now):
             return True
-        if self.has_turn(state, claim.message.account_id, claim.priority, now, few=self._share(state, now)):
+        if self.has_turn(
+            state, claim.message.account_id, claim.priority, now, few=state.share(self.most_waiting(state, now), least=FEW_WAITING)
+        ):
             return True
         self._know(state, claim.domain, now)
         return False
@@ -251,25 +263,6 @@ class Lanes:
         if state.lane.is_suspended(now) or state.key in self.paused or state.load >= 4 * self.most_waiting(state, now):
             return False
         return state.waiting.waiting_of(account_id, priority) < few
-
-    def _share(self, state: LaneState, now: float) -> int:
-        """Claims that an account and class may have in a crowded lane, if one more comes."""
-        return max(FEW_WAITING, self.most_waiting(state, now) // (len(state.waiting.turns()) + 1))
-
-    def crowded(self, now: float) -> list[CrowdedLane]:
-        """Lanes with claims that wait, in which others may have a share."""
-        found: list[CrowdedLane] = []
-        for key, state in self._lanes.items():
-            most = self.most_waiting(state, now) if state.waiting.waiting else 0
-            if not most or 2 * state.load < most or state.load >= 4 * most or state.lane.is_suspended(now) or key in self.paused:
-                continue
-            share = self._share(state, now)
-            enough = frozenset(
-                (AccountId(account), priority) for (account, priority), number in state.waiting.turns().items() if 2 * number >= share
-            )
-            domains = frozenset(state.domains) if key != ANY_DOMAIN else frozenset({ANY_DOMAIN})
-            found.append(CrowdedLane(domains=domains - self.paused, enough=enough, each=share, room=4 * most - state.load))
-        return found
 
     def full(self, now: float) -> frozenset[str]:
         """The domains of lanes that take no more claims, or `ANY_DOMAIN`."""

@@ -45,6 +45,10 @@ class LaneState:
         """Claims that wait to be started."""
         return len(self.ready) + self.waiting.waiting
 
+    def share(self, most: int, *, least: int) -> int:
+        """Claims that an account and class may have among the `most` of the lane, if one more account comes."""
+        return max(least, most // (len(self.waiting.turns()) + 1))
+
     def peek(self) -> Claim:
         """The claim that is started next."""
         return (self.ready[0] if self.ready else self.waiting.peek())[0]

@@ -214,7 +214,7 @@ class Scheduler:
                 self._spawn(shares.hand_over(state, [lanes.dequeue(state) for _ in range(state.number_waiting)]))
                 return
             claim = state.peek()
-            if lanes.paused and lanes.is_paused(claim.domain):  # it waited for a look-up while a person paused its domain
+            if lanes.paused and lanes.is_stopped(claim):  # it waited for a look-up while a person paused its domain
                 self._spawn(self._release_paused())
                 return
             next_hop = self._destinations.known(claim.domain)

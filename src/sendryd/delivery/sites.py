@@ -46,6 +46,10 @@ class Sites:
             self._sites[domain] = site, mx, self.rules
         return site
 
+    def presumed(self, domain: str) -> str:
+        """The site of a domain; of one that was not looked up the provider whose rule names it, else the domain."""
+        return self.site_of(domain) or site_of(self.rules, domain, ())
+
     def _find(self, domain: str, mx: tuple[str, ...]) -> str:
         site = site_of(self.rules, domain, mx)
         return f"{domain}@{site}" if domain in self._apart and self.is_provider(site) else site

@@ -2,7 +2,7 @@
 
 A delivery of such a domain has the smart host's lane in place of its recipient's domain (`policy.smarthost`), since the door stored it or the setting
 changed. One that is in another lane than the setting says, for it was accepted in the moment of the change, is moved here and taken up again. The setting
-leaves alone what a person has given another way (`policy.detour`).
+leaves alone what a person has given another way (`policy.detour`). A suspended pool of the domain holds its mail also here.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from sendryd.delivery.destinations import Destinations, NoRoute
-from sendryd.delivery.egress import waiting
+from sendryd.delivery.egress import Egress, waiting
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
 from sendryd.policy.detour import SMART_HOST
 from sendryd.policy.replies.verdict import Verdict
@@ -24,10 +24,11 @@ AT_ONCE: Final = timedelta(seconds=1)
 class OwnSmartHosts:
     """Adds a domain's own smart host to the route of an attempt."""
 
-    def __init__(self, store: QueueStore, signer: Signer, destinations: Destinations) -> None:
+    def __init__(self, store: QueueStore, signer: Signer, destinations: Destinations, egress: Egress) -> None:
         self._store = store
         self._signer = signer
         self._destinations = destinations
+        self._egress = egress
 
     async def route(self, claim: Claim, route: NextHop | NoRoute) -> NextHop | NoRoute | Verdict:
         """The route of a claim; a verdict if it has to be taken up again in another lane. Raises what `Signer.key` raises, and `StoreError`."""
@@ -48,6 +49,8 @@ class OwnSmartHosts:
             return waiting("The sending domain has another smart host now: the mail is taken up again", AT_ONCE)
         if smart_host is None:
             return route
+        if (suspended := self._egress.pool_suspended(key.pool)) is not None:
+            return suspended
         if isinstance(route, NextHop) and route.domain != lane:  # all mail has one lane, with a smart host for everything
             route = await self._destinations.find(lane)
         return route if isinstance(route, NoRoute) else replace(route, smart_host=smart_host)

@@ -1,12 +1,13 @@
 """Withholding: deliveries that are not attempted, and why.
 
 Does: ends deliveries to addresses that were suppressed or unsubscribed since the message was accepted; holds those that cannot be sent until
-an operator repairs what is wrong: a removed sending domain, a damaged signing key, a damaged content.
+an operator repairs what is wrong: a removed sending domain, a damaged signing key, a damaged content; queues those again that cannot be read now.
 Writes: outcomes that count no attempt.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from sendryd.delivery.attempt import Attempt
@@ -23,12 +24,14 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
 from sendryd.store.base import Claim, MailStore, NewEvent, Outcome
-from sendryd.store.errors import ContentDamaged, NotFound
+from sendryd.store.errors import ContentDamaged, NotFound, StoreError
 
 CONTENT_DAMAGED: Final = "The stored content of the message is missing or damaged"  # for the account; the log and the queue name the file
 SIGNING_KEY_DAMAGED: Final = "The stored signing key of the sending domain is damaged"
 KEY_ADVICE: Final = "repair the row of the domain from a backup, then release the message with sendryd queue release"
 DAMAGE_ADVICE: Final = "restore the file of the spool from a backup, then release the message with sendryd queue release"
+NOT_READ: Final = "The message could not be read"
+PUT_BACK: Final = timedelta(seconds=30)  # until mail is tried again that could not be read
 
 log = get_logger("delivery")
 
@@ -92,6 +95,27 @@ class Withholder:
         event = {"held": True, "reason": CONTENT_DAMAGED}
         await self._hold(replace(claim, deliveries=tuple(undecided)), HoldReason.CONTENT_DAMAGED, f"Held: {error}", event=event)
         attempt.leave_out(undecided)
+
+    async def put_back(self, attempt: Attempt, error: StoreError | OSError) -> None:
+        """What the attempt needs cannot be read now: the recipients that no server has spoken of are queued again, once the store takes that."""
+        claim = attempt.claim
+        log.error("content_not_read", id=format_id(MESSAGE_PREFIX, claim.message.id), error=repr(error))
+        unheard = tuple(each for each in claim.deliveries if each.forward_path not in attempt.verdicts)
+        if unheard:
+            now = self._clock.now()
+            outcomes = [
+                Outcome(
+                    delivery_id=each.id,
+                    state=DeliveryState.QUEUED,
+                    due_at=now + PUT_BACK,
+                    reply=NOT_READ,
+                    events=(),
+                    is_attempt=False,
+                )
+                for each in unheard
+            ]
+            await self._recorder.store(replace(claim, deliveries=unheard), outcomes, now)
+            attempt.leave_out(unheard)
 
     async def _find_suppressed(self, claim: Claim) -> dict[str, str]:
         """The normalised addresses of the claim that get no mail any more, each with its reason."""

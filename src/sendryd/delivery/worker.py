@@ -6,7 +6,8 @@ Writes: `store.record_attempt`, once, as soon as the outcome is known and before
 Strategy: hosts by preference, addresses in order, in later attempts the silent ones last; a failure that speaks of the host or the session goes
 on to the next one, one that speaks of the message or the recipient does not. What happens at one host is in `delivery.visit`, what is tried when
 its TLS fails in `delivery.tls_fallback`.
-When things fail: an outcome that the store cannot take is kept and stored later; the message is not sent again meanwhile. A lease that was
+When things fail: an outcome that the store cannot take is kept and stored later; the message is not sent again meanwhile. Mail that the store cannot
+give now is queued again, with no attempt counted. A lease that was
 lost means that another worker decides: nothing is stored.
 Limits: those of a transaction are in `delivery.grouping`; what the receivers may take is in `smtp.timeouts` and `delivery.patience`.
 Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
@@ -111,7 +112,7 @@ class Worker:
         self._destinations = context.destinations
         self._signer = context.signer
         self._egress = context.egress
-        self._smart_hosts = OwnSmartHosts(context.store, context.signer, context.destinations)
+        self._smart_hosts = OwnSmartHosts(context.store, context.signer, context.destinations, context.egress)
         self._clock = clock
         self._tls_results = context.tls_results
         self._settings = settings
@@ -318,8 +319,7 @@ class Worker:
                 sentence = "Too many large messages are being sent at once"
                 attempt.judge_rest(local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.1", sentence))
             case StoreError() | OSError():
-                log.error("content_not_read", id=number, error=repr(error))
-                attempt.judge_rest(local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "The message could not be read"))
+                await self._withholder.put_back(attempt, error)
             case _:
                 log.error("attempt_failed", id=number, domain=claim.domain, exc_info=error)
                 attempt.judge_rest(OUR_FAULT)

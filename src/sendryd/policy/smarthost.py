@@ -131,6 +131,11 @@ def is_toward(domain: str, forward_path: str, wanted: str) -> bool:
     return bool(lane_of(domain)) and (forward_path.lower().endswith(f"@{wanted}") or domain.startswith(f"{wanted}~"))
 
 
+def paused_reply(destination: str) -> str:
+    """What is stored with mail in the lane of a smart host while a person has paused the recipient's domain or its site."""
+    return f"Mail to {destination} is paused"
+
+
 def may_name_port(port: int, ports: Sequence[int] = MAIL_PORTS) -> bool:
     """Whether somebody who is not the operator may name it."""
     return port in ports

@@ -170,6 +170,8 @@ async def test_a_crowded_lane_gets_mail_of_accounts_that_have_little_in_it(store
         await store.accept(samples.message(["u@d7.test"], account_id=AccountId(3), priority=bulk, created_at=NOW))
     await store.accept(samples.message(["u@d95.test"], account_id=AccountId(1), priority=code, created_at=NOW))
     lane = CrowdedLane(domains=domains, enough=frozenset({(AccountId(1), bulk)}), each=4, room=40)
+    await store.accept(samples.message(["u@d8.test"], account_id=AccountId(3), created_at=NOW))
+    lane = replace(lane, without=frozenset({"d8.test"}))
     busy = domains | {"elsewhere.test"}
     claims = await store.claim_deliveries(now=LATER, lease=samples.lease(), limit=100, busy=busy, per_domain=100, crowded=[lane])
     found = sorted((each.message.account_id, each.priority.value, each.domain) for each in claims)
@@ -209,3 +211,16 @@ async def test_a_full_next_hop_of_all_mail_leaves_the_lanes_of_other_smart_hosts
     claims = await store.claim_deliveries(lease=samples.lease(), busy=frozenset(), one_hop=5, **values)  # type: ignore[arg-type]
     assert [each.domain for each in claims].count(own) == 1
     assert len(claims) == 6
+
+
+async def test_mail_for_smart_hosts_that_waits_with_a_reply_is_due_at_once_on_request(store: MailStore, samples: Samples) -> None:
+    own = "relay.test:587~0123456789abcdef"
+    for lane in (own, own, ""):
+        await store.accept(samples.message(["u@one.test"], lane=lane, created_at=NOW))
+    replies = ["Mail to one.test is paused", "451 later", "Mail to one.test is paused"]
+    for each, reply in zip(await claim(store, samples.lease()), replies, strict=True):
+        await store.record_attempt(each.lease, [outcome(each, samples, DeliveryState.QUEUED, reply=reply, is_attempt=False)], LATER)
+    assert await claim(store, samples.lease()) == []
+    assert await store.take_up_again("Mail to one.test is paused", LATER) == 1
+    (found,) = await claim(store, samples.lease())
+    assert (found.domain, found.deliveries[0].last_reply) == (own, "Mail to one.test is paused")

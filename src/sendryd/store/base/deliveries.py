@@ -56,6 +56,7 @@ class CrowdedLane:
     """A lane in which mail of some accounts and classes waits already: what others have for it is claimed at once."""
 
     domains: frozenset[str]  # whose mail goes by it; `policy.routing.ANY_DOMAIN`: all that no other smart host takes
+    without: frozenset[str] = frozenset()  # domains that get nothing now
     enough: frozenset[tuple[AccountId, MessageClass]]  # that have their share of it
     each: int  # deliveries that each of the others gets
     room: int  # deliveries that all of them get
@@ -190,6 +191,10 @@ class DeliveryStore(Protocol):
         """Moves due deliveries of NO_DOMAIN, a test key's scheduled mail, to the state that `simulate` decides, and stores its events. Durable.
         Returns the moved deliveries.
         """
+        ...
+
+    async def take_up_again(self, reply: str, now: datetime) -> int:
+        """Makes mail due that waits in the lanes of smart hosts of their own with this reply stored. Returns how much. In several transactions."""
         ...
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:

@@ -200,6 +200,13 @@ class MemoryDeliveries(MemoryMail):
             )
         return captured
 
+    async def take_up_again(self, reply: str, now: datetime) -> int:
+        waiting = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and lane_of(each.new.domain)]
+        found = [each for each in waiting if each.last_reply == reply and each.due_at > now]
+        for each in found:
+            each.due_at = now
+        return len(found)
+
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         waiting = (each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.new.domain != NO_DOMAIN)
         return min((each.due_at for each in waiting if each.new.domain not in busy), default=None)
@@ -212,7 +219,7 @@ def _of_crowded(due: Sequence[Delivery], crowded: Sequence[CrowdedLane]) -> list
         taken: Counter[tuple[AccountId, MessageClass]] = Counter()
         for each in sorted(due, key=lambda one: list(WEIGHTS).index(one.priority)):
             turn, name = (each.message.account_id, each.priority), each.new.domain
-            is_here = name in lane.domains or (ANY_DOMAIN in lane.domains and not lane_of(name))
+            is_here = name not in lane.without and (name in lane.domains or (ANY_DOMAIN in lane.domains and not lane_of(name)))
             if is_here and turn not in lane.enough and taken[turn] < lane.each and taken.total() < lane.room and each not in chosen:
                 taken[turn] += 1
                 chosen.append(each)

@@ -84,7 +84,7 @@ class CrowdedSearch:
         taken: Counter[int] = Counter()
         for domain, due_at in self._domains(connection, account, priority):
             lane = self._lane_of(domain)
-            if lane is None or due_at > self._moment or turn in self._lanes[lane].enough:
+            if lane is None or due_at > self._moment or turn in self._lanes[lane].enough or domain in self._lanes[lane].without:
                 continue
             room = min(self._lanes[lane].each - taken[lane], self._rooms[lane], limit - len(chosen))
             if room > 0:

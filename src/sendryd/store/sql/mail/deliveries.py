@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
@@ -42,6 +42,8 @@ from sendryd.store.sql.mail.damaged import SIGNS, hold_damaged, set_aside_damage
 from sendryd.store.sql.mail.leasing import lease_chosen
 from sendryd.store.sql.mail.queries import SQL
 from sendryd.store.sql.place import Place, place_of
+
+TAKEN_UP_AT_ONCE: Final = 1000  # deliveries of one transaction: other writers wait no longer than for it
 
 
 class Deliveries:
@@ -222,6 +224,14 @@ class Deliveries:
             return captured
 
         return await self._database.write(action, is_alone=False)
+
+    async def take_up_again(self, reply: str, now: datetime) -> int:
+        values = {"moment": to_ms(now), "reply": reply, "limit": TAKEN_UP_AT_ONCE}
+        number, last = 0, TAKEN_UP_AT_ONCE
+        while last == TAKEN_UP_AT_ONCE:
+            last = await self._database.change(SQL["take_up_again"], **values)
+            number += last
+        return number
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         first = await self._first_due()

@@ -146,6 +146,15 @@ WITH RECURSIVE found (domain, due_at, shard) AS (
 )
 SELECT domain, due_at FROM found WHERE shard {in_numbers:shards};
 
+-- name: take_up_again
+-- Makes mail in the lanes of smart hosts due that waits with a reply. Leaves those alone that another process is about to change.
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM delivery
+    WHERE upper(state) = 'QUEUED' AND strpos(domain, ':') > 0 AND due_at > :moment AND last_reply = :reply
+    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE delivery SET due_at = :moment FROM chosen WHERE delivery.id = chosen.id AND delivery.state = 'queued';
+
 -- name: first_due_but
 -- When the first queued delivery of a domain that is not busy falls due: one step of the index for each account and class of a domain.
 WITH RECURSIVE first (domain, account_id, class, due_at, shard) AS (

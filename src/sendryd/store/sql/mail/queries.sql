@@ -183,6 +183,13 @@ WITH RECURSIVE found (domain, due_at) AS (
 )
 SELECT domain, due_at FROM found;
 
+-- name: take_up_again
+-- Makes mail in the lanes of smart hosts due that waits with a reply.
+UPDATE delivery NOT INDEXED SET due_at = :moment WHERE id IN (
+    SELECT id FROM delivery INDEXED BY delivery_relay
+    WHERE state = 'queued' AND instr(domain, ':') AND due_at > :moment AND last_reply = :reply LIMIT :limit
+);
+
 -- name: first_due
 -- When the first queued delivery of a domain falls due.
 SELECT min(due_at) AS due_at FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
