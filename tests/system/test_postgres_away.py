@@ -1,5 +1,6 @@
 """The database's server restarts, or hangs: clients are put off, nothing that was acknowledged is lost, and the program goes on by itself."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,11 @@ def test_no_mail_is_lost_when_the_server_crashes_and_comes_back(server: Server, 
         load.join()
         world.wait_until(lambda: rest.request("GET", "/readyz").status == 200)
         world.wait_until(lambda: set(load.acknowledged) <= set(load.delivered()))
+        lines = [json.loads(line) for line in world.relay.log_path.read_text().splitlines() if line.startswith("{")]
+        told = [line["event"] for line in lines if line.get("part") == "database"]
+        assert (told[0], told[-1], set(told[1:-1]) - {"database_still_away"}) == ("database_away", "database_back", set())
+        begun, ended = (next(i for i, line in enumerate(lines) if line["event"] == event) for event in ("database_away", "database_back"))
+        assert not [line for line in lines[begun:ended] if "StoreUnavailable" in str(line)]
         assert 535 not in load.refused, "a key that cannot be looked up is not called wrong"
         world.wait_until(lambda: rest.get("/v1/emails?status=queued")["data"] == [])
 
@@ -70,6 +76,8 @@ def test_a_server_that_hangs_puts_clients_off(server: Server, tmp_path: Path) ->
             assert send(rest, "frozen") == 503
             assert rest.request("GET", "/readyz").status == 503
             assert rest.request("GET", "/healthz").status == 200
+            listed = rest.request("GET", "/v1/emails?q=before")
+            assert (listed.status, "narrow it" in str(listed.body)) == (503, False)
         finally:
             server.thaw()
         world.wait_until(lambda: send(rest, "after") == 200)

@@ -46,7 +46,7 @@ class Bells:
                         line.close()
             except StoreError as error:
                 if not is_away:
-                    log.warning("doorbell_cut_off", error=str(error))
+                    log.warning("doorbell_cut_off", error=repr(error))
                 is_away = True
                 await self._clock.sleep(RECONNECT_PAUSE)
 

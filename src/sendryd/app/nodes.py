@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from sendryd.app.bells import Bells, SharedBell
 from sendryd.app.cluster import COPIED, DELIVERY, OneNode, limiter_of, quotas_of
 from sendryd.app.daemons import Daemon
+from sendryd.app.outage import Outage
 from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.log import get_logger
+from sendryd.runtime.log import get_logger, leave_out
 from sendryd.store.base import CrashPause, Owner, Returned, Store
 from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, NodeStore, PlaceTaken, Share, shard_of
 from sendryd.store.base.sharing import SharedCounts
@@ -85,6 +86,9 @@ class ManyNodes(OneNode):
     async def join(self, roles: tuple[str, ...]) -> None:
         """Becomes a node. Raises `NameTaken`, `PlaceTaken` and `StoreError`."""
         self._roles = roles
+        outage = Outage(self._clock.monotonic)
+        self._nodes.watch_faults(outage.note)
+        leave_out(outage.is_told)
         # One that ended without a word is seen no more. One that runs has a copy of our folder.
         first = await self._nodes.seen_at(self._place, self._machine)
         while (now := await self._nodes.seen_at(self._place, self._machine)) is not None:
@@ -104,7 +108,7 @@ class ManyNodes(OneNode):
             try:
                 await self._beat()
             except StoreError as error:
-                log.warning("heartbeat_failed", error=str(error))
+                log.warning("heartbeat_failed", error=repr(error))
             except NameTaken:
                 self._valid_until = float("-inf")
                 log.error("node_name_taken", name=self.owner.node, advice="another node has this name: set SENDRYD_NODE_NAME")

@@ -11,7 +11,7 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
@@ -102,6 +102,20 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, object]) ->
     return event
 
 
+_left_out: list[Callable[[Mapping[str, object]], bool]] = []
+
+
+def leave_out(is_told: Callable[[Mapping[str, object]], bool]) -> None:
+    """Leaves lines out from now on of which `is_told` says that another line tells it."""
+    _left_out.append(is_told)
+
+
+def _drop_told(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    if any(is_told(event) for is_told in _left_out):
+        raise _load_structlog().DropEvent
+    return event
+
+
 def does_colour() -> bool:
     """Whether standard error is a terminal whose user has not asked for no colours (no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
@@ -121,6 +135,7 @@ def configure(log_format: str, level: str) -> LogOutput:
         renderer = structlog.dev.ConsoleRenderer(colors=does_colour())
     structlog.configure(
         processors=[
+            _drop_told,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

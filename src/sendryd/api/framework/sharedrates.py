@@ -46,7 +46,7 @@ class SharedRateLimits:
                 await self.exchange()
             except StoreError as error:  # each process limits by itself meanwhile
                 if not self._is_away:
-                    log.warning("rates_not_shared", error=str(error))
+                    log.warning("rates_not_shared", error=repr(error))
                 self._is_away = True
             else:
                 self._is_away = False

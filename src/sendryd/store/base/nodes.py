@@ -12,6 +12,7 @@ from hashlib import md5
 from typing import Final, Protocol
 
 from sendryd.store.base.leases import Owner
+from sendryd.store.errors import StoreError
 
 SHARDS: Final = 256
 ALIVE: Final = timedelta(seconds=5)  # a process that runs has shown within this time that it does
@@ -93,6 +94,12 @@ class Line(Protocol):
 
 class NodeStore(Protocol):
     """The operations of a cluster."""
+
+    def watch_faults(self, tell: Callable[[StoreError | None], bool]) -> None:
+        """Calls `tell` with each fault by which the database cannot be used, and after faults with None for what it answers, as long as `tell` returns True.
+        In any thread.
+        """
+        ...
 
     async def beat(self, beat: Beat) -> Share:
         """Notes that a process is alive; takes its share of the shards and hands over what is too much. Ends what silent processes held.

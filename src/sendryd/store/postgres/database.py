@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from typing_extensions import override
@@ -25,6 +26,7 @@ from sendryd.store.sql.place import Place
 READERS: Final = 4  # threads, each with a connection, for look-ups of mail in transit
 SEARCHERS: Final = 2  # for lists shown to people, so that mail never waits for them
 STATEMENT_TIMEOUT: Final = 10.0  # seconds: statements of mail in transit take milliseconds; a client that submits waits no longer
+ANSWER_TIME: Final = 2.0  # seconds: a server that is alive says its time in milliseconds
 PAUSE: Final = 0.5  # seconds after a failed connection in which no other is tried: thousands of sessions would each wait for one
 
 Result = TypeVar("Result")
@@ -54,9 +56,22 @@ class PostgresDatabase(Database):
         self._local = threading.local()
         self._opened: list[PostgresConnection] = []
         self._is_closing = False
-        self.writer = PostgresWriter(self.open, self.contents, make_batch, monotonic, sizes)
+        self._tell: Callable[[StoreUnavailable | None], bool] = lambda _fault: False
+        self._is_away = False  # as far as `_tell` knows
+        self.writer = PostgresWriter(self.open, self.contents, make_batch, monotonic, sizes, note=self.note)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="postgres-reader")
         self._searchers = ThreadPoolExecutor(SEARCHERS, thread_name_prefix="postgres-search")
+
+    def watch(self, tell: Callable[[StoreUnavailable | None], bool]) -> None:
+        """Calls `tell` with each fault of the database, and after faults with None for what it answers, as long as it returns True. In any thread."""
+        self._tell = tell
+
+    def note(self, fault: BaseException | None) -> None:
+        """The database has answered, or not."""
+        if isinstance(fault, StoreUnavailable):
+            self._is_away = self._tell(fault)
+        elif self._is_away and fault is None:
+            self._is_away = self._tell(None)
 
     def open(self) -> PostgresConnection:
         """A connection for the calling thread. Raises `StoreUnavailable`, for some time at once if the last try has failed."""
@@ -91,9 +106,24 @@ class PostgresDatabase(Database):
         timer = loop.call_later(self.sizes.search_seconds, holder.end)
         try:
             return await loop.run_in_executor(self._searchers, lambda: self._search(work, holder))
+        except StoreUnavailable as error:
+            self.note(error)
+            raise
+        except TookTooLong:
+            if await self._is_answering():
+                raise
+            raise StoreUnavailable(f"the database at {self.target} does not answer") from None
         finally:
             timer.cancel()
             holder.end()  # also when the caller was cancelled
+
+    async def _is_answering(self) -> bool:
+        """Whether the server answers anything at all: a search that took too long may have met a server that hangs."""
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(ANSWER_TIME):
+                await self.read_value(SQL["server_time"])
+                return True
+        return False
 
     def _search(self, work: Callable[[Connection], Result], holder: "_Holder") -> Result:
         def limited(connection: PostgresConnection) -> Result:
@@ -122,9 +152,17 @@ class PostgresDatabase(Database):
     async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
         self._check_open()
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, work)
+            result = await asyncio.get_running_loop().run_in_executor(threads, work)
         except TookTooLong as error:
-            raise StoreUnavailable(str(error)) from error
+            fault = StoreUnavailable(str(error))
+            self.note(fault)
+            raise fault from error
+        except StoreUnavailable as error:
+            self.note(error)
+            raise
+        if self._is_away:
+            self.note(None)
+        return result
 
     def _with(self, work: Callable[[PostgresConnection], Result]) -> Result:
         """Runs work on the thread's connection; once more on a new one if an old one turns out to have ended."""

@@ -11,7 +11,7 @@ from sendryd.store.codec.values import from_ms, to_ms
 from sendryd.store.derived.file import DerivedFile
 from sendryd.store.drivers.postgres import Target, is_pooled
 from sendryd.store.drivers.sizes import USUAL, Sizes
-from sendryd.store.errors import SchemaMismatch
+from sendryd.store.errors import SchemaMismatch, StoreError
 from sendryd.store.postgres import migrate
 from sendryd.store.postgres.bells import PostgresLine, open_line
 from sendryd.store.postgres.database import STATEMENT_TIMEOUT, PostgresDatabase
@@ -39,6 +39,9 @@ class PostgresStore(Probes, Parts, Nodes, Counts):
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self._server.target}>"
+
+    def watch_faults(self, tell: Callable[[StoreError | None], bool]) -> None:
+        self._server.watch(tell)
 
     async def remove_orphans(self) -> int:
         """There are none: contents are rows of the transaction that refers to them."""

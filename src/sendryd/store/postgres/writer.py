@@ -34,11 +34,14 @@ class PostgresWriter(Writer):
         make_batch: Callable[[], Batch],
         monotonic: Callable[[], float] | None,
         sizes: Sizes = USUAL,
+        *,
+        note: Callable[[BaseException | None], None] = lambda _fault: None,
     ) -> None:
-        """`open_connection` raises `StoreUnavailable`."""
+        """`open_connection` raises `StoreUnavailable`. `note` is called after each try to commit, with its fault."""
         super().__init__(make_batch, monotonic, sizes)
         self._open = open_connection
         self._contents = contents
+        self._note = note
         self._connection: PostgresConnection | None = None
         self._over = threading.Event()
         self.start()
@@ -60,9 +63,12 @@ class PostgresWriter(Writer):
         fault = ""
         for _ in range(REPEATS):
             try:
-                return self._commit_once(batch)
+                result = self._commit_once(batch)
             except TryAgain as error:
                 fault = str(error)
+            else:
+                self._note(result)
+                return result
         return StoreUnavailable(f"the transaction was ended by the server {REPEATS} times: {fault}")
 
     def _commit_once(self, batch: Sequence[Operation]) -> BaseException | None:
