@@ -70,20 +70,15 @@ class Samples:
             is_8bit=False,
             scheduled_at=scheduled_at,
         )
-        deliveries = tuple(
-            NewDelivery(
-                id=DeliveryId(self.number()),
-                forward_path=recipient,
-                domain=lane or recipient.rpartition("@")[2],
-                state=state,
-                due_at=due_at or message.waits_since,
-                events=(self.event(),),
-            )
-            for recipient in recipients
-        )
+        deliveries = tuple(self._delivery(recipient, lane, state, due_at or message.waits_since) for recipient in recipients)
         return NewMessage(
             message=message, content=content, deliveries=deliveries, lease=lease, source_request=source_request, priority=priority
         )
+
+    def _delivery(self, recipient: str, lane: str, state: DeliveryState, due_at: datetime) -> NewDelivery:
+        domain = lane or recipient.rpartition("@")[2]
+        number = DeliveryId(self.number())
+        return NewDelivery(id=number, forward_path=recipient, domain=domain, state=state, due_at=due_at, events=(self.event(),))
 
     def lease(self, owner: Owner = OWNER) -> Lease:
         """A lease with a token of its own."""
