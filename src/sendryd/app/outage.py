@@ -28,7 +28,7 @@ class Outage:
         self._told = self._latest = 0.0
         self._faults = self._left_out = 0
 
-    def note(self, fault: StoreError | None) -> bool:
+    def note(self, fault: Exception | None) -> bool:
         """Something that was asked of the database has failed, or not (None). Whether the database is away, as far as is known."""
         now = self._monotonic()
         with self._lock:

@@ -12,7 +12,6 @@ from hashlib import md5
 from typing import Final, Protocol
 
 from sendryd.store.base.leases import Owner
-from sendryd.store.errors import StoreError
 
 SHARDS: Final = 256
 ALIVE: Final = timedelta(seconds=5)  # a process that runs has shown within this time that it does
@@ -95,7 +94,7 @@ class Line(Protocol):
 class NodeStore(Protocol):
     """The operations of a cluster."""
 
-    def watch_faults(self, tell: Callable[[StoreError | None], bool]) -> None:
+    def watch_faults(self, tell: Callable[[Exception | None], bool]) -> None:
         """Calls `tell` with each fault by which the database cannot be used, and after faults with None for what it answers, as long as `tell` returns True.
         In any thread.
         """

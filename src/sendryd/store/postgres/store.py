@@ -11,7 +11,7 @@ from sendryd.store.codec.values import from_ms, to_ms
 from sendryd.store.derived.file import DerivedFile
 from sendryd.store.drivers.postgres import Target, is_pooled
 from sendryd.store.drivers.sizes import USUAL, Sizes
-from sendryd.store.errors import SchemaMismatch, StoreError
+from sendryd.store.errors import SchemaMismatch
 from sendryd.store.postgres import migrate
 from sendryd.store.postgres.bells import PostgresLine, open_line
 from sendryd.store.postgres.database import STATEMENT_TIMEOUT, PostgresDatabase
@@ -40,7 +40,7 @@ class PostgresStore(Probes, Parts, Nodes, Counts):
     def __repr__(self) -> str:
         return f"<PostgresStore {self._server.target}>"
 
-    def watch_faults(self, tell: Callable[[StoreError | None], bool]) -> None:
+    def watch_faults(self, tell: Callable[[Exception | None], bool]) -> None:
         self._server.watch(tell)
 
     async def remove_orphans(self) -> int:
