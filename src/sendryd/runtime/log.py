@@ -102,18 +102,16 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, object]) ->
     return event
 
 
-_left_out: list[Callable[[Mapping[str, object]], bool]] = []
-
-
 def leave_out(is_told: Callable[[Mapping[str, object]], bool]) -> None:
-    """Leaves lines out from now on of which `is_told` says that another line tells it."""
-    _left_out.append(is_told)
+    """Leaves lines out from now on of which `is_told` says that another line tells it. Call after `configure`."""
+    structlog = _load_structlog()
 
+    def drop(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+        if is_told(event):
+            raise structlog.DropEvent
+        return event
 
-def _drop_told(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    if any(is_told(event) for is_told in _left_out):
-        raise _load_structlog().DropEvent
-    return event
+    structlog.configure(processors=[drop, *structlog.get_config()["processors"]])
 
 
 def does_colour() -> bool:
@@ -135,7 +133,6 @@ def configure(log_format: str, level: str) -> LogOutput:
         renderer = structlog.dev.ConsoleRenderer(colors=does_colour())
     structlog.configure(
         processors=[
-            _drop_told,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
