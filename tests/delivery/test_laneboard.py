@@ -147,3 +147,40 @@ async def test_what_could_not_be_written_is_written_later(board: Board) -> None:
     store.is_failing = False
     await publisher.publish()
     assert [each.per_minute for each in await store.find_lanes(["one.test"])] == [1]
+
+
+async def test_the_next_owner_goes_on_from_a_suspension_and_its_end(board: Board) -> None:
+    store, others = MemoryStore(), Board()
+    for key in ("one.test", "theirs.test"):
+        board.attempt(key, "mx.test", fault="no answer")
+        board.suspend(key)
+    board.attempt("busy.test", "mx.test")
+    board.lanes.open("busy.test").busy = 1
+    await LanePublisher(board.board, store, board.clock).publish()
+    before = {each.next_hop: each for each in await store.find_lanes(["one.test", "theirs.test", "busy.test"])}
+    for each in (board.clock, others.clock):
+        await each.sleep(20.0)
+    await LanePublisher(others.board, store, others.clock).take_over(lambda site: site != "theirs.test")
+    assert others.lanes.is_suspended("one.test")
+    assert not others.lanes.is_suspended("theirs.test")
+    assert others.lanes.limit(others.lanes.open("one.test")) == 1, "it is probed when the suspension is over"
+    after = {each.next_hop: each for each in await store.find_lanes(["one.test", "theirs.test", "busy.test"])}
+    assert after["one.test"] == before["one.test"]
+    assert after["theirs.test"] == before["theirs.test"]
+    assert (before["busy.test"].sending, after["busy.test"].sending) == (1, 0)
+    assert others.board.take_changed() == []
+    await others.clock.sleep(40.0)
+    assert not others.lanes.is_suspended("one.test")
+    (snapshot,) = (each for each in others.board.take_changed() if each.next_hop == "one.test")
+    assert (snapshot.suspended_until, snapshot.servers) == (None, before["one.test"].servers)
+
+
+async def test_a_new_owner_begins_no_more_sessions_than_the_last_one_had(board: Board) -> None:
+    store, others = MemoryStore(), Board()
+    state = board.lanes.open("one.test")
+    for _ in range(3):
+        board.lanes.note(state, Signal.BAD)
+    state.busy = 1
+    await LanePublisher(board.board, store, board.clock).publish()
+    await LanePublisher(others.board, store, others.clock).take_over(lambda _site: True)
+    assert others.lanes.limit(others.lanes.open("one.test")) == board.lanes.limit(state) == 2

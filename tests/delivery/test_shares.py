@@ -2,8 +2,10 @@
 
 import pytest
 
+from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.shares import MAX_TURNS
 from sendryd.model.delivery import DeliveryState
+from sendryd.policy.throttle import FAILURES_TO_SUSPEND, Signal
 
 from .sitesworld import World
 
@@ -86,3 +88,23 @@ async def test_mail_that_comes_back_again_and_again_is_sent() -> None:
     assert world.worker.tried == ["a.test"] * 3
     assert (await world.store.count_queue())[DeliveryState.QUEUED] == 0
     await world.scheduler.stop()
+
+
+async def test_a_site_that_was_down_is_left_alone_by_its_next_owner_until_the_suspension_is_over() -> None:
+    first, second = World(ownership=Others()), World(ownership=Others())
+    for world in (first, second):
+        world.dns.mx |= {f"d{number}.test": ("mx.ours.test",) for number in range(20)}
+        world.worker.signal = Signal.BAD
+        for number in range(20):
+            await world.queue(f"d{number}.test")
+    await first.run(10.0)
+    assert len(first.worker.tried) >= FAILURES_TO_SUSPEND
+    await LanePublisher(first.scheduler.board, second.store, first.clock).publish()
+    await second.clock.sleep(first.clock.monotonic() - second.clock.monotonic())
+    await LanePublisher(second.scheduler.board, second.store, second.clock).take_over(lambda _site: True)
+    await second.run(40.0)
+    assert second.worker.tried == []
+    await second.run(30.0)
+    assert len(second.worker.tried) == 1, "one message probes the site"
+    for world in (first, second):
+        await world.scheduler.stop()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DELIVERY: Final = "delivery"  # kinds of work
 WEBHOOKS: Final = "webhooks"
+Exchange = Callable[[Callable[[str], bool]], Coroutine[Any, Any, None]]  # is told which sites this process has gained
 PLACE_NAME: Final = "node.id"  # in the data directory
 COPIED: Final = "another node uses a copy of this data directory: remove the file node.id from one of the two"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # of this start of the kernel
@@ -81,7 +82,7 @@ class OneNode:
     async def leave(self) -> None:
         """No other process takes over."""
 
-    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: "Exchange") -> None:
         """Nothing of the delivery engine is ever handed over."""
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sendryd.app.bells import Bells, SharedBell
-from sendryd.app.cluster import COPIED, DELIVERY, OneNode, limiter_of, quotas_of
+from sendryd.app.cluster import COPIED, DELIVERY, Exchange, OneNode, limiter_of, quotas_of
 from sendryd.app.daemons import Daemon
 from sendryd.app.outage import Outage
 from sendryd.app.settings import Settings
@@ -34,6 +34,7 @@ BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after 
 LOOK_INTERVAL: Final = 0.5  # seconds between looks whether a predecessor still runs
 FORGET_INTERVAL: Final = 600.0  # seconds between deletions of counts that are over
 CUT_OFF: Final = 8.0  # seconds after which a process that may begin nothing ends what is under way: before the others take over
+EXCHANGE_TIME: Final = 2.0  # seconds for which sites that this process has gained wait for what is known of them; it takes milliseconds
 WATCH_INTERVAL: Final = 0.5  # seconds between looks whether that is due
 SAFETY: Final = 10.0  # seconds before its leases end that a process begins nothing more: the longest that a session takes to begin
 TURN_INTERVAL: Final = 2.0  # seconds between looks whether it is this process's turn to do what one alone does
@@ -61,16 +62,16 @@ class ManyNodes(OneNode):
         self._pause: CrashPause | None = None
         self._scheduler: Scheduler | None = None
         self._close_idle: Callable[[], None] = lambda: None
-        self._exchange: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._exchange: Exchange | None = None
         self._exchanging: asyncio.Task[None] | None = None
         self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._daemons: list[Daemon] = []
         self.bells = Bells(store, clock, self._bells_here)
 
-    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: Exchange) -> None:
         """Tells the delivery engine of other shares from now on, and asks it what is under way. `close_idle` closes connections that idle; `exchange` stores
-        what is known of sites for their next owners, and reads what their earlier owners have stored.
+        what is known of sites for their next owners, and reads what their earlier owners have stored. It is told which sites this process has gained.
         """
         self._scheduler, self._close_idle, self._exchange = scheduler, close_idle, exchange
 
@@ -138,7 +139,7 @@ class ManyNodes(OneNode):
     async def _beat(self) -> None:
         asked = self._clock.monotonic()
         before, scheduler = self._share, self._scheduler
-        self._share = await self._nodes.beat(
+        share = await self._nodes.beat(
             Beat(
                 owner=self.owner,
                 place=self._place,
@@ -149,6 +150,9 @@ class ManyNodes(OneNode):
                 is_idle=self._draining is None or self._draining.done(),
             )
         )
+        if share.shards != before.shards and self._exchange is not None:
+            await self._begin_exchange(self._exchange, share.shards - before.shards)
+        self._share = share
         self._valid_until = asked + SILENCE.total_seconds() - SAFETY
         if self._share.is_asked_to_drain and not before.is_asked_to_drain:
             log.info("draining", name=self.owner.node)
@@ -156,8 +160,6 @@ class ManyNodes(OneNode):
                 self._draining = asyncio.get_running_loop().create_task(self._drain())
         if self._share.shards != before.shards:
             log.info("shares_changed", owns=len(self._share.shards), of=SHARDS)
-            if self._exchange is not None:
-                self._exchanging = asyncio.get_running_loop().create_task(self._exchange())
             if scheduler is not None:
                 scheduler.use_shares()
             if before.shards - self._share.shards:
@@ -167,6 +169,11 @@ class ManyNodes(OneNode):
             log.warning(
                 "nodes_gone", count=len(self._share.dead), deliveries=len(returned.deliveries), notifications=returned.notifications
             )
+
+    async def _begin_exchange(self, exchange: Exchange, gained: frozenset[int]) -> None:
+        """Exchanges what is known of sites, before sessions with those begin that this process has gained: as long as that is short."""
+        self._exchanging = asyncio.get_running_loop().create_task(exchange(lambda site: site != ANY_DOMAIN and shard_of(site) in gained))
+        await asyncio.wait({self._exchanging}, timeout=EXCHANGE_TIME)
 
     @property
     def is_draining(self) -> bool:

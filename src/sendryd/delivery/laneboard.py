@@ -1,13 +1,13 @@
 """What others may know of the lanes: sessions under way, rate, suspension, the servers that were tried, the last reply.
 
 Does: follows the attempts of each next hop, and writes what has changed to the store once a second, so that the pages of the queue can read it in
-whatever process.
+whatever process. So can the next owner of a site, which takes over what protects the receiver: a suspension and its end, a probe, fewer sessions at once.
 When things fail: what cannot be written is written in a later round. Nothing of delivery waits for it.
 Limits: `MAX_KNOWN` next hops in memory, `MAX_ROWS` rows a round; figures alone are written every `FIGURES_INTERVAL` seconds.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -109,6 +109,20 @@ class LaneBoard:
         for each in changed:
             self._known.move_to_end(each.next_hop)  # the others come first next time
         return changed
+
+    def take_over(self, snapshots: Iterable[LaneSnapshot]) -> list[LaneSnapshot]:
+        """Goes on from what an earlier owner, or an earlier run, has left. Returns that as it is now: nothing is being sent."""
+        now, moment, found = self._clock.monotonic(), self._clock.now(), list[LaneSnapshot]()
+        for each in snapshots:
+            until = each.suspended_until
+            seconds = (until - moment).total_seconds() if until is not None else 0.0
+            self._lanes.take_over(each, seconds)
+            known = self._open(each.next_hop)
+            known.last_success, known.last_reply = each.last_success, each.last_reply
+            known.servers = {(server.host, server.address): server for server in each.servers}
+            known.written, known.written_at = replace(each, sending=0, per_minute=0, suspended_until=until if seconds > 0 else None), now
+            found.append(known.written)
+        return found
 
     def put_back(self, snapshots: Iterable[LaneSnapshot]) -> None:
         """They could not be written."""
@@ -215,12 +229,14 @@ class LanePublisher:
         self._store = store
         self._clock = clock
 
-    async def begin(self) -> None:
-        """What an earlier run has left says nothing about this one."""
+    async def take_over(self, is_gained: Callable[[str], bool]) -> None:
+        """Goes on from what is stored of the sites that this process has gained: the same ones are suspended, and nothing is being sent to any."""
         try:
-            await self._store.rest_lanes()
+            left = [each for each in await self._store.list_stirring_lanes() if is_gained(each.site or each.next_hop)]
+            if left:
+                await self._store.put_lanes(self._board.take_over(left), keep_since=self._clock.settled() - LIFETIME, most=MAX_KNOWN)
         except StoreError as error:
-            log.error("lanes_not_written", error=repr(error))
+            log.error("lanes_not_taken_over", error=repr(error))
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -17,12 +17,13 @@ from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import MAX_DOMAINS
 from sendryd.model.ids import AccountId
+from sendryd.model.lane import LaneSnapshot, LimitCause
 from sendryd.model.message import MessageClass
 from sendryd.policy.fairness import cost_of
 from sendryd.policy.routing import ANY_DOMAIN, NextHop
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.smarthost import domain_of, lane_of
-from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
+from sendryd.policy.throttle import LONGEST_SUSPENSION, Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Claim
@@ -333,6 +334,16 @@ class Lanes:
         if lane.is_suspended(now):
             self._places.note_trouble(state.key)
             log.warning("lane_suspended", next_hop=state.key, seconds=round((lane.suspended_until or now) - now, 1))
+
+    def take_over(self, snapshot: LaneSnapshot, seconds: float) -> None:
+        """A lane as an earlier owner, or an earlier run, has left it: suspended for some seconds more (0: it is not), or probed, with no more sessions."""
+        now, state = self._clock.monotonic(), self.open(snapshot.site or snapshot.next_hop)
+        lane = replace(state.lane, window=min(state.lane.window, max(1.0, float(snapshot.limit))))
+        if seconds > 0 or snapshot.cause is LimitCause.PROBE:
+            until = now + min(seconds, LONGEST_SUSPENSION) if seconds > 0 else None
+            lane = replace(lane, suspensions=max(1, lane.suspensions), suspended_until=until)
+        state.lane, state.used = self._suspend_by_replies(state.key, lane), now
+        self._know(state, snapshot.next_hop, now)
 
     def end_suspensions(self, domains: Iterable[str]) -> None:
         """Ends those of lanes that somebody wants tried. One that replies have brought allows a probe, and goes on after it."""

@@ -178,10 +178,11 @@ async def test_old_lanes_and_those_beyond_the_limit_are_forgotten(store: MailSto
     assert [each.next_hop for each in await store.list_lanes(since=NOW, limit=9)] == ["lane4.test", "lane3.test", "lane2.test"]
 
 
-async def test_at_the_start_nothing_is_sent_and_no_lane_is_suspended(store: MailStore) -> None:
-    await store.put_lanes([lane(1)], keep_since=NOW, most=9)
-    await store.rest_lanes()
-    assert await store.find_lanes(["lane1.test"]) == [lane(1, sending=0, per_minute=0, suspended_until=None)]
+async def test_the_next_owner_is_told_of_lanes_that_were_busy_or_suspended(store: MailStore) -> None:
+    quiet, busy = lane(1, sending=0, suspended_until=None), lane(2, suspended_until=None)
+    suspended = lane(3, sending=0)
+    await store.put_lanes([quiet, suspended, busy], keep_since=NOW, most=9)
+    assert await store.list_stirring_lanes() == [busy, suspended]
 
 
 async def test_deliveries_that_are_due_before_a_moment_are_counted(store: MailStore, samples: Samples) -> None:

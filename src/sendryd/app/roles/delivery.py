@@ -67,8 +67,8 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     ]
     running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run, shaping.run]
     running.daemons += [results.run] if results is not None else []
-    end_reports = await _start_reports(basics, running, scheduler)
-    basics.cluster.attend(scheduler, pool.close_idle, partial(_exchange, tls_keeper, policies, egress))
+    publisher, end_reports = await _start_reports(basics, running, scheduler)
+    basics.cluster.attend(scheduler, pool.close_idle, partial(_exchange, publisher, tls_keeper, policies, egress))
 
     async def stop() -> None:
         await scheduler.stop()
@@ -86,8 +86,12 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     running.stops.append(stop)
 
 
-async def _exchange(tls_keeper: TlsKeeper, policies: StsPolicies, egress: Egress) -> None:
+async def _exchange(
+    publisher: LanePublisher, tls_keeper: TlsKeeper, policies: StsPolicies, egress: Egress, is_gained: Callable[[str], bool]
+) -> None:
     """Between owners of sites: stores what is known of them, and reads what others have stored."""
+    await publisher.publish()
+    await publisher.take_over(is_gained)
     await tls_keeper.store()
     await tls_keeper.load()
     await policies.load()
@@ -120,17 +124,18 @@ async def _start_egress(basics: Basics, running: Running) -> Egress:
     return egress
 
 
-async def _start_reports(basics: Basics, running: Running, scheduler: Scheduler) -> Callable[[], Awaitable[None]]:
-    """What people see of delivery: lanes and dialogues. Returns what writes the last of them."""
+async def _start_reports(basics: Basics, running: Running, scheduler: Scheduler) -> tuple[LanePublisher, Callable[[], Awaitable[None]]]:
+    """What people see of delivery: lanes and dialogues. Returns what writes lanes, and what writes the last of all."""
     publisher, writer = LanePublisher(scheduler.board, basics.store, basics.clock), DialogueWriter(basics.dialogues, basics.clock)
-    await publisher.begin()
+    ownership = basics.cluster.ownership
+    await publisher.take_over(ownership.owns if ownership is not None else lambda _site: True)
     running.daemons += [publisher.run, writer.run]
 
     async def end() -> None:
         await publisher.publish()
         await basics.dialogues.write_dialogues()
 
-    return end
+    return publisher, end
 
 
 def _sts_policies(basics: Basics) -> tuple[StsPolicies, Callable[[], Awaitable[None]]]:

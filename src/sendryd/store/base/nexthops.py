@@ -161,6 +161,6 @@ class NextHopStore(Protocol):
         """Site and rule of the effects that people have ended, and when: for at least `ENDED_KEPT`. Cheap."""
         ...
 
-    async def rest_lanes(self) -> None:
-        """Notes that nothing is being sent and no lane is suspended: for the start of the delivery engine."""
+    async def list_stirring_lanes(self) -> list[LaneSnapshot]:
+        """The lanes to which something was being sent, or that were suspended, when they were stored, by name: for their next owner."""
         ...

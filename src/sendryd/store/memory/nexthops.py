@@ -1,7 +1,6 @@
 """Hosts that did TLS and requests for probes, in memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange
@@ -129,5 +128,5 @@ class MemoryNextHops:
     async def list_ended_effects(self) -> dict[tuple[str, str], datetime]:
         return dict(self._ended)
 
-    async def rest_lanes(self) -> None:
-        self._lanes = {name: replace(each, sending=0, per_minute=0, suspended_until=None) for name, each in self._lanes.items()}
+    async def list_stirring_lanes(self) -> list[LaneSnapshot]:
+        return [each for _, each in sorted(self._lanes.items()) if each.sending or each.suspended_until is not None]

@@ -186,5 +186,5 @@ class NextHops:
     async def list_ended_effects(self) -> dict[tuple[str, str], datetime]:
         return {(row["site"], row["rule"]): from_ms(row["ended_at"]) for row in await self._database.find_rows(SQL["list_ended_effects"])}
 
-    async def rest_lanes(self) -> None:
-        await self._database.change(SQL["rest_lanes"])
+    async def list_stirring_lanes(self) -> list[LaneSnapshot]:
+        return list(self._database.unreadable.keep(await self._database.find_rows(SQL["list_stirring_lanes"]), read_lane))

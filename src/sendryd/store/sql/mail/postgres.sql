@@ -338,9 +338,10 @@ SELECT id, content_number AS segment, NULL::bytea AS segment_id, 0::bigint AS po
 WHERE id {in_numbers:ids} AND account_id = :account_id AND mode = 'test'
   AND NOT EXISTS (SELECT FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'));
 
--- name: rest_lanes
--- Nothing is being sent and no lane is suspended.
-UPDATE lane SET state = (state::jsonb || '{"sending": 0, "per_minute": 0, "suspended_until": null}')::text WHERE json_valid(state);
+-- name: list_stirring_lanes
+-- Lanes to which something is being sent, or that are suspended: all lanes are read, once in a while.
+SELECT next_hop, updated_at, state FROM lane
+WHERE json_valid(state) AND ((state::json ->> 'sending')::bigint > 0 OR state::json ->> 'suspended_until' IS NOT NULL) ORDER BY next_hop;
 
 -- name: ask_for_probes
 -- Requests probes of the domains of queued deliveries.

@@ -925,9 +925,10 @@ DELETE FROM ended_effect WHERE ended_at < :keep_since;
 -- What people have ended.
 SELECT site, rule, ended_at FROM ended_effect ORDER BY site, rule;
 
--- name: rest_lanes
--- Nothing is being sent and no lane is suspended.
-UPDATE lane SET state = json_set(state, '$.sending', 0, '$.per_minute', 0, '$.suspended_until', NULL) WHERE json_valid(state);
+-- name: list_stirring_lanes
+-- Lanes to which something is being sent, or that are suspended: all lanes are read, once in a while.
+SELECT next_hop, updated_at, state FROM lane
+WHERE json_valid(state) AND (state ->> '$.sending' > 0 OR state ->> '$.suspended_until' IS NOT NULL) ORDER BY next_hop;
 
 -- name: count_ahead
 -- Queued deliveries to a domain that are due before a moment, counted up to a number.
