@@ -1,13 +1,19 @@
 """What one process of several does with mail of sites that others own."""
 
+import asyncio
+
 import pytest
 
 from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.shares import MAX_TURNS
 from sendryd.model.delivery import DeliveryState
+from sendryd.policy.routing import MailHost, NextHop
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, Signal
+from sendryd.store.base import LimitedDestination
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.samples import NOW
 
-from .sitesworld import World
+from .sitesworld import MxRecords, World
 
 pytestmark = pytest.mark.virtual_time
 
@@ -15,11 +21,16 @@ pytestmark = pytest.mark.virtual_time
 class Others:
     """Another process owns some sites."""
 
-    servers = 2
-
-    def __init__(self, *sites: str) -> None:
+    def __init__(self, *sites: str, rank: int = 0, servers: int = 2) -> None:
         self.sites = set(sites)
         self.moved: list[dict[str, str]] = []
+        self.rank, self.servers = rank, servers
+
+    def share(self, most: int) -> int:
+        return most // self.servers + (self.rank < most % self.servers)
+
+    def leaves_some_out(self, most: int) -> bool:
+        return most < self.servers
 
     def owns(self, site: str) -> bool:
         return site not in self.sites
@@ -108,3 +119,43 @@ async def test_a_site_that_was_down_is_left_alone_by_its_next_owner_until_the_su
     assert len(second.worker.tried) == 1, "one message probes the site"
     for world in (first, second):
         await world.scheduler.stop()
+
+
+class OneHop(MxRecords):
+    """All mail goes to one smart host, but that of lanes."""
+
+    def known(self, domain: str) -> NextHop:
+        return NextHop(domain if ":" in domain else "*", (MailHost("relay.test", ("192.0.2.1",)),), 25)
+
+
+@pytest.mark.parametrize(("most", "servers"), [(1, 3), (2, 5), (5, 2), (20, 3)])
+async def test_processes_keep_the_limit_of_a_smart_host_together_also_if_they_are_more(most: int, servers: int) -> None:
+    store = MemoryStore()
+    worlds = [World(store=store, has_smart_host=True, dns=OneHop, ownership=Others(rank=each, servers=servers)) for each in range(servers)]
+    counting = worlds[0].worker
+    for world in worlds[1:]:  # one receiver counts
+        world.scheduler._worker = counting  # type: ignore[assignment]
+    await store.limit_destination(LimitedDestination(domain="*", sessions=most, by="Ann", since=NOW))
+    number = max(40, 12 * most)
+    for each in range(number):
+        await worlds[0].queue(f"d{each}.test")
+    await asyncio.gather(*(world.run(70.0) for world in worlds))
+    assert len(counting.tried) == number
+    assert counting.most_at_once == most
+    for world in worlds:
+        await world.scheduler.stop()
+
+
+async def test_mail_for_a_smart_host_of_its_own_goes_over_with_its_lane_beside_one_for_all() -> None:
+    own = "relay.test:587~0123456789abcdef"
+    others = Others(own)
+    world = World(has_smart_host=True, dns=OneHop, ownership=others)
+    await world.queue("a.test", 2, lane=own)
+    await world.queue("b.test", 2)
+    await world.run(5.0)
+    assert world.worker.tried == ["b.test"] * 2
+    assert others.moved[0] == {own: own}
+    others.sites.clear()
+    await world.run(5.0)
+    assert world.worker.tried.count(own) == 2
+    await world.scheduler.stop()

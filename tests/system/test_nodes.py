@@ -110,6 +110,31 @@ def test_a_counting_receiver_sees_the_limit_of_a_site_kept_by_all_nodes_together
             assert world.mailhost.max_open_connections <= 20
 
 
+def test_a_counting_smart_host_sees_its_limit_kept_while_a_node_comes_and_another_drains(tmp_path: Path, url: str) -> None:
+    world = World(tmp_path, env={"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}, script=Script(seconds_to_final=0.3))
+    world.relay.env["SENDRYD_SMARTHOST"] = f"smtp+notls://127.0.0.1:{world.mailhost.port}"
+    with world:
+        rest = RestClient(world.relay, world.live_key)
+
+        def send(start: int) -> None:
+            for first in range(start, start + 400, 100):
+                batch = [mail(f"m{number}", f"d{number % 40}.test") for number in range(first, first + 100)]
+                rest.post("/v1/emails/batch", {"emails": batch})
+
+        send(0)
+        world.wait_until(lambda: world.mailhost.open_connections >= 15)
+        with second_node(world) as other:
+            send(400)
+            world.wait_until(lambda: {node["owns"] for node in nodes_of(world.relay).values()} == {128})
+            send(800)
+            world.relay.run("nodes", "drain", "b")
+            world.wait_until(lambda: nodes_of(world.relay)["b"]["state"] == "drained", timeout=40)
+            world.wait_until(lambda: len(world.mailhost.mails) >= 1200, timeout=120)
+            assert other.is_running
+        assert len(world.mailhost.mails) == 1200
+        assert world.mailhost.max_open_connections <= 20
+
+
 def test_a_node_that_drains_refuses_submissions_owns_nothing_and_takes_part_again_after_a_restart(tmp_path: Path, url: str) -> None:
     with World(tmp_path, env={"SENDRYD_DATABASE_URL": url, "SENDRYD_NODE_NAME": "a"}) as world, second_node(world) as other:
         world.wait_until(lambda: {node["owns"] for node in nodes_of(world.relay).values()} == {128})

@@ -19,6 +19,7 @@ from sendryd.store.base import CrashPause, Owner, Returned, Store
 if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
     from sendryd.delivery.ownership import Ownership
+    from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import Quota, QuotaLedger
     from sendryd.policy.ratelimit import RateLimiter
@@ -82,7 +83,7 @@ class OneNode:
     async def leave(self) -> None:
         """No other process takes over."""
 
-    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: "Exchange") -> None:
+    def attend(self, scheduler: "Scheduler", pool: "ConnectionPool[Any]", exchange: "Exchange") -> None:
         """Nothing of the delivery engine is ever handed over."""
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:

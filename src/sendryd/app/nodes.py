@@ -26,6 +26,7 @@ from sendryd.store.errors import StoreError
 if TYPE_CHECKING:
     from sendryd.api.framework.ratelimits import RateLimits
     from sendryd.delivery.ownership import Ownership
+    from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import QuotaLedger
     from sendryd.runtime.wakeup import Doorbell
@@ -62,6 +63,8 @@ class ManyNodes(OneNode):
         self._pause: CrashPause | None = None
         self._scheduler: Scheduler | None = None
         self._close_idle: Callable[[], None] = lambda: None
+        self._idle: Callable[[], int] = lambda: 0
+        self._most = 0  # sessions with the smart host for all mail that all processes may have; 0: nobody has asked
         self._exchange: Exchange | None = None
         self._exchanging: asyncio.Task[None] | None = None
         self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -69,11 +72,11 @@ class ManyNodes(OneNode):
         self._daemons: list[Daemon] = []
         self.bells = Bells(store, clock, self._bells_here)
 
-    def attend(self, scheduler: "Scheduler", close_idle: Callable[[], None], exchange: Exchange) -> None:
-        """Tells the delivery engine of other shares from now on, and asks it what is under way. `close_idle` closes connections that idle; `exchange` stores
+    def attend(self, scheduler: "Scheduler", pool: "ConnectionPool[Any]", exchange: Exchange) -> None:
+        """Tells the delivery engine of other shares from now on, and asks it what is under way. `pool` has the connections that idle; `exchange` stores
         what is known of sites for their next owners, and reads what their earlier owners have stored. It is told which sites this process has gained.
         """
-        self._scheduler, self._close_idle, self._exchange = scheduler, close_idle, exchange
+        self._scheduler, self._close_idle, self._idle, self._exchange = scheduler, pool.close_idle, pool.count_idle, exchange
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Calls `drain` once this process is asked to hand over."""
@@ -147,6 +150,7 @@ class ManyNodes(OneNode):
                 roles=self._roles,
                 serves="delivery" in self._roles and not before.is_asked_to_drain,
                 kept=frozenset(map(shard_of, scheduler.busy_sites() if scheduler else ())) | before.shards,
+                sessions=max(self.share(self._most) if self._most else 0, self._open_sessions()),
                 is_idle=self._draining is None or self._draining.done(),
             )
         )
@@ -154,6 +158,8 @@ class ManyNodes(OneNode):
             await self._begin_exchange(self._exchange, share.shards - before.shards)
         self._share = share
         self._valid_until = asked + SILENCE.total_seconds() - SAFETY
+        if share.servers > before.servers:  # what idles is others' share now
+            self._close_idle()
         if self._share.is_asked_to_drain and not before.is_asked_to_drain:
             log.info("draining", name=self.owner.node)
             if self._drain is not None:
@@ -169,6 +175,11 @@ class ManyNodes(OneNode):
             log.warning(
                 "nodes_gone", count=len(self._share.dead), deliveries=len(returned.deliveries), notifications=returned.notifications
             )
+
+    def _open_sessions(self) -> int:
+        """Sessions with the smart host for all mail, and connections to it that idle."""
+        shares = self._scheduler.shares if self._scheduler is not None else None
+        return shares.sessions_of_one_hop() + self._idle() if self._most and shares is not None else 0
 
     async def _begin_exchange(self, exchange: Exchange, gained: frozenset[int]) -> None:
         """Exchanges what is known of sites, before sessions with those begin that this process has gained: as long as that is short."""
@@ -187,10 +198,18 @@ class ManyNodes(OneNode):
         """This object says which sites are this process's own."""
         return self
 
-    @property
-    def servers(self) -> int:
-        """How many processes deliver."""
-        return self._share.servers
+    def share(self, most: int) -> int:
+        """This process's part of `most` sessions; less while others still have more than their part, none before all others know of it."""
+        self._most = most
+        found = self._share
+        if not found.is_known:
+            return 0
+        part, rest = divmod(most, found.servers)
+        return max(0, min(part + (found.rank < rest), most - found.others))
+
+    def leaves_some_out(self, most: int) -> bool:
+        """Whether there are more processes than sessions."""
+        return most < self._share.servers
 
     def owns(self, site: str) -> bool:
         """Whether this process may begin a session with a site. A smart host is shared among all."""

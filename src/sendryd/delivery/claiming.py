@@ -16,6 +16,7 @@ from sendryd.delivery.accountstops import AccountStops, StopStore
 from sendryd.delivery.crowd import MANY_WAITING, MAX_WAITING
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.lanes import FEW_WAITING, WAITING_FACTOR, Lanes
+from sendryd.delivery.lanestate import LaneState
 from sendryd.delivery.leases import HeldLeases
 from sendryd.delivery.pauses import Pauses
 from sendryd.model.ids import AccountId
@@ -24,7 +25,7 @@ from sendryd.policy.throttle import new_lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.wakeup import Doorbell
-from sendryd.store.base import Claim, CrowdedLane, NextHopStore
+from sendryd.store.base import Claim, CrowdedLane, NextHopStore, OneHop
 from sendryd.store.errors import StoreError
 
 FEW_OF_EACH: Final = 4
@@ -122,6 +123,7 @@ class Claimer:
             return False
         now = self._clock.monotonic()
         full = self._lanes.full(now)
+        hop = self._one_hop(now) if self._has_smart_host else None
         lease = self._leases.take()
         try:
             claims = await self._store.claim_deliveries(
@@ -133,7 +135,7 @@ class Claimer:
                 per_domain=self._per_domain(room),
                 served=self._lanes.crowd.served(),
                 crowded=self._crowded(now),
-                one_hop=self._room_of_one_hop(now) if self._has_smart_host else None,
+                one_hop=hop,
             )
         finally:
             self._leases.settle(lease)
@@ -169,12 +171,12 @@ class Claimer:
             found.append(CrowdedLane(domains=domains, without=paused, enough=enough, each=share, room=4 * most - state.load))
         return found
 
-    def _room_of_one_hop(self, now: float) -> int:
-        """Claims that the smart host for all mail may get."""
-        state = self._lanes.find(ANY_DOMAIN)
-        if state is None:
-            return WAITING_FACTOR * new_lane(is_smart_host=True).limit
-        return 0 if self._lanes.is_full(state, now) else max(0, WAITING_FACTOR * state.lane.limit - state.load)
+    def _one_hop(self, now: float) -> OneHop:
+        """What the smart host for all mail may get."""
+        lanes = self._lanes
+        state = lanes.find(ANY_DOMAIN) or LaneState(ANY_DOMAIN, lanes.fresh(ANY_DOMAIN))
+        room = 0 if lanes.is_full(state, now) else lanes.most_waiting(state, now) - state.load
+        return OneHop(most=max(0, room), is_of_all_shards=lanes.leaves_some_out(state))
 
     def _per_domain(self, room: int) -> int:
         if self._has_smart_host:

@@ -19,7 +19,7 @@ from sendryd.delivery.lanestate import LaneState
 from sendryd.model.lane import LaneSnapshot, LimitCause, TriedServer
 from sendryd.policy.replies.verdict import Kind
 from sendryd.policy.routing import ANY_DOMAIN
-from sendryd.policy.throttle import Lane
+from sendryd.policy.throttle import LONGEST_SUSPENSION, Lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import NextHopStore
@@ -116,7 +116,7 @@ class LaneBoard:
         for each in snapshots:
             until = each.suspended_until
             seconds = (until - moment).total_seconds() if until is not None else 0.0
-            self._lanes.take_over(each, seconds)
+            _take_over(self._lanes.open(each.site or each.next_hop), each, seconds, now)
             known = self._open(each.next_hop)
             known.last_success, known.last_reply = each.last_success, each.last_reply
             known.servers = {(server.host, server.address): server for server in each.servers}
@@ -160,7 +160,7 @@ class LaneBoard:
             at=moment,
             sending=state.busy,
             limit=limit,
-            cause=_cause(state.lane, limit, self._lanes.cap(state, of=key)),
+            cause=_cause(state.lane, limit, self._lanes.cap(state, of=key), is_shared=lane_key == ANY_DOMAIN),
             per_minute=known.per_minute(now),
             suspended_until=suspended_until,
             last_success=known.last_success,
@@ -173,15 +173,27 @@ class LaneBoard:
         )
 
 
+def _take_over(state: LaneState, snapshot: LaneSnapshot, seconds: float, now: float) -> None:
+    """A lane as it was left: suspended for some seconds more (0: it is not), or probed, with no more sessions."""
+    lane = replace(state.lane, window=min(state.lane.window, max(1.0, float(snapshot.limit))))
+    if seconds > 0 or snapshot.cause is LimitCause.PROBE:
+        until = max(now + min(seconds, LONGEST_SUSPENSION), lane.suspended_until or 0.0) if seconds > 0 else lane.suspended_until
+        lane = replace(lane, suspensions=max(1, lane.suspensions), suspended_until=until)
+    state.lane, state.used = lane, now
+    state.domains[snapshot.next_hop] = None
+
+
 def _names(state: LaneState) -> Iterable[str]:
     """The names under which a lane is shown: its domains, or `*` for a smart host."""
     return (state.key,) if state.key == ANY_DOMAIN or not state.domains else islice(reversed(state.domains), MAX_STIRRING)
 
 
-def _cause(lane: Lane, limit: int, allowed: int | None) -> LimitCause:
-    """`allowed`: by a person."""
-    if limit < lane.limit:
-        return LimitCause.PERSON if limit == allowed else LimitCause.RULE
+def _cause(lane: Lane, limit: int, allowed: int | None, *, is_shared: bool) -> LimitCause:
+    """`allowed`: by a person. `is_shared`: with other processes."""
+    if limit < lane.limit and limit == allowed:
+        return LimitCause.PERSON
+    if limit < lane.limit and not is_shared:
+        return LimitCause.RULE
     return LimitCause.PROBE if lane.suspensions else LimitCause.WINDOW
 
 

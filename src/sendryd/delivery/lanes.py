@@ -13,17 +13,17 @@ from typing import Final
 from sendryd.delivery.crowd import Crowd
 from sendryd.delivery.goodhosts import GoodHosts
 from sendryd.delivery.lanestate import Held, LaneState, claim_key, take_out
+from sendryd.delivery.ownership import Ownership
 from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import MAX_DOMAINS
 from sendryd.model.ids import AccountId
-from sendryd.model.lane import LaneSnapshot, LimitCause
 from sendryd.model.message import MessageClass
 from sendryd.policy.fairness import cost_of
 from sendryd.policy.routing import ANY_DOMAIN, NextHop
 from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.smarthost import domain_of, lane_of
-from sendryd.policy.throttle import LONGEST_SUSPENSION, Lane, Signal, new_lane, note_failure, note_silence, note_success
+from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Claim
@@ -52,6 +52,7 @@ class Lanes:
         self._clock = clock
         self._delays = delays
         self._has_smart_host = has_smart_host
+        self.ownership: Ownership | None = None  # None: no other process delivers
         self._lanes: dict[str, LaneState] = {}
         self.crowd = Crowd()  # claims in all lanes that wait to be started
         self.paused: frozenset[str] = frozenset()  # domains that a person has paused; `ANY_DOMAIN`: all
@@ -98,14 +99,25 @@ class Lanes:
 
     def limit(self, state: LaneState, *, of: str = "") -> int:
         """Sessions that the lane may have at once: what it has earned, or the fewer that the rules or a person allow. A limit of a person for
-        one domain limits its site. `of` is a domain of the lane that has no mail in it now.
+        one domain limits its site. Processes share those of the smart host for all mail: one may get none. `of` is a domain of the lane that has no
+        mail in it now.
         """
-        limit = state.lane.limit
-        ruled = self._shaper.limits(state.key).connections
+        most = self._most(state, of)
+        if self.ownership is not None and state.key == ANY_DOMAIN:
+            most = self.ownership.share(most)
+        return min(state.lane.limit, most)
+
+    def _most(self, state: LaneState, of: str = "") -> int:
+        """Sessions that the lane may have at once in all processes together."""
+        most, ruled = state.lane.max_window, self._shaper.limits(state.key).connections
         if ruled is not None:
-            limit = min(limit, ruled)
+            most = min(most, ruled)
         allowed = self.cap(state, of=of) if self.caps else None
-        return limit if allowed is None else min(limit, allowed)
+        return most if allowed is None else min(most, allowed)
+
+    def leaves_some_out(self, state: LaneState) -> bool:
+        """Whether other processes get no session of the smart host for all mail."""
+        return self.ownership is not None and self.ownership.leaves_some_out(self._most(state))
 
     def cap(self, state: LaneState, *, of: str = "") -> int | None:
         """Sessions that a person allows; None: any number. `of` as for `limit`."""
@@ -334,16 +346,6 @@ class Lanes:
         if lane.is_suspended(now):
             self._places.note_trouble(state.key)
             log.warning("lane_suspended", next_hop=state.key, seconds=round((lane.suspended_until or now) - now, 1))
-
-    def take_over(self, snapshot: LaneSnapshot, seconds: float) -> None:
-        """A lane as an earlier owner, or an earlier run, has left it: suspended for some seconds more (0: it is not), or probed, with no more sessions."""
-        now, state = self._clock.monotonic(), self.open(snapshot.site or snapshot.next_hop)
-        lane = replace(state.lane, window=min(state.lane.window, max(1.0, float(snapshot.limit))))
-        if seconds > 0 or snapshot.cause is LimitCause.PROBE:
-            until = now + min(seconds, LONGEST_SUSPENSION) if seconds > 0 else None
-            lane = replace(lane, suspensions=max(1, lane.suspensions), suspended_until=until)
-        state.lane, state.used = self._suspend_by_replies(state.key, lane), now
-        self._know(state, snapshot.next_hop, now)
 
     def end_suspensions(self, domains: Iterable[str]) -> None:
         """Ends those of lanes that somebody wants tried. One that replies have brought allows a probe, and goes on after it."""

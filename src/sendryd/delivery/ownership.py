@@ -6,9 +6,12 @@ from typing import Protocol
 class Ownership(Protocol):
     """What the delivery engine asks of a cluster."""
 
-    @property
-    def servers(self) -> int:
-        """How many processes deliver. They share what a smart host may get."""
+    def share(self, most: int) -> int:
+        """Sessions with the smart host for all mail that this process may have now, of `most` that all processes together may have."""
+        ...
+
+    def leaves_some_out(self, most: int) -> bool:
+        """Whether a process gets none of `most` sessions, so that others have to send the mail of its shards to the smart host."""
         ...
 
     def owns(self, site: str) -> bool:

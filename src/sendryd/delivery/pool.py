@@ -216,6 +216,10 @@ class ConnectionPool(Generic[C]):
         finally:
             await self._cut_off()
 
+    def count_idle(self) -> int:
+        """Connections that idle."""
+        return len(self._idle)
+
     def close_idle(self) -> None:
         """Closes what idles now."""
         self._close_later(self._idle.clear())

@@ -201,11 +201,12 @@ class Scheduler:
         if not state.number_waiting or state.is_looking_up:
             return
         now, key, lanes, shares = self._clock.monotonic(), state.key, self._lanes, self.shares
-        if self._is_stopping or state.lane.is_suspended(now) or (lanes.paused and lanes.is_paused(key)):
+        lane_limit = lanes.limit(state)
+        if self._is_stopping or not lane_limit or state.lane.is_suspended(now) or (lanes.paused and lanes.is_paused(key)):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
-        is_cold, lane_limit = lanes.is_cold(key, now), shares.limit(state) if shares else lanes.limit(state)
+        is_cold = lanes.is_cold(key, now)
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit

@@ -15,6 +15,7 @@ from sendryd.delivery.lanes import Lanes
 from sendryd.delivery.lanestate import Held, LaneState
 from sendryd.delivery.ownership import Ownership
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.smarthost import lane_of
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Claim
@@ -49,6 +50,7 @@ class Shares:
         self._destinations = destinations
         self._clock = clock
         self._give_back = give_back
+        lanes.ownership = ownership
         self._turns: OrderedDict[str, tuple[int, float]] = OrderedDict()  # by domain: how often it was handed over, and since when
 
     async def session(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -65,6 +67,11 @@ class Shares:
             task.cancel()
         return len(sessions)
 
+    def sessions_of_one_hop(self) -> int:
+        """Sessions under way with the smart host for all mail."""
+        state = self._lanes.find(ANY_DOMAIN)
+        return state.busy if state is not None else 0
+
     def owns(self, key: str) -> bool:
         """Whether sessions with a site may begin."""
         return self._ownership.owns(key)
@@ -75,7 +82,7 @@ class Shares:
         """
         if self._ownership.owns(state.key):
             return False
-        if state.key == ANY_DOMAIN:
+        if state.key == ANY_DOMAIN or lane_of(state.key):  # whatever DNS says
             return True
         domain = state.peek().domain
         return self._destinations.known(domain) is not None and self._count(domain) < MAX_TURNS
@@ -93,11 +100,6 @@ class Shares:
             )
         if len(self._turns) > MAX_DOMAINS:
             self._turns.popitem(last=False)
-
-    def limit(self, state: LaneState) -> int:
-        """Sessions that a lane may have at once. The processes that deliver share those of a smart host."""
-        limit = self._lanes.limit(state)
-        return max(1, limit // self._ownership.servers) if state.key == ANY_DOMAIN else limit
 
     async def hand_over(self, state: LaneState, waiting: Waiting) -> None:
         """Lets the owner of a site have its mail."""

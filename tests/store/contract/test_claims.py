@@ -10,7 +10,7 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
 from sendryd.policy.crashes import pause_after_crash
-from sendryd.store.base import Claim, CrowdedLane, Lease, MailStore, Outcome, Owner
+from sendryd.store.base import Claim, CrowdedLane, Lease, MailStore, OneHop, Outcome, Owner
 from sendryd.testing.samples import NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -205,10 +205,10 @@ async def test_a_full_next_hop_of_all_mail_leaves_the_lanes_of_other_smart_hosts
     for number in range(3):
         await store.accept(samples.message([f"v@d{number}.test"], lane=own, created_at=NOW))
     values = {"now": LATER, "limit": 100, "per_domain": 2}
-    claims = await store.claim_deliveries(lease=samples.lease(), busy=frozenset(), one_hop=0, **values)  # type: ignore[arg-type]
+    claims = await store.claim_deliveries(lease=samples.lease(), busy=frozenset(), one_hop=OneHop(most=0), **values)  # type: ignore[arg-type]
     assert [each.domain for each in claims] == [own] * 2
-    assert await store.claim_deliveries(lease=samples.lease(), busy=frozenset({own}), one_hop=0, **values) == []  # type: ignore[arg-type]
-    claims = await store.claim_deliveries(lease=samples.lease(), busy=frozenset(), one_hop=5, **values)  # type: ignore[arg-type]
+    assert await store.claim_deliveries(lease=samples.lease(), busy=frozenset({own}), one_hop=OneHop(most=0), **values) == []  # type: ignore[arg-type]
+    claims = await store.claim_deliveries(lease=samples.lease(), busy=frozenset(), one_hop=OneHop(most=5), **values)  # type: ignore[arg-type]
     assert [each.domain for each in claims].count(own) == 1
     assert len(claims) == 6
 

@@ -8,7 +8,7 @@ import pytest
 
 from sendryd.model.event import EventType
 from sendryd.policy.crashes import pause_after_crash
-from sendryd.store.base import Engagement
+from sendryd.store.base import Engagement, OneHop
 from sendryd.store.base.leases import Owner
 from sendryd.store.base.nodes import SHARDS, Beat, NameTaken, NodeState, PlaceTaken, shard_of
 from sendryd.store.postgres.queries import SQL
@@ -41,6 +41,7 @@ def beat_of(
     place: str | None = None,
     roles: tuple[str, ...] = ("delivery", "http"),
     machine: str = "",
+    sessions: int = 0,
 ) -> Beat:
     return Beat(
         owner=Owner(node=name or f"node-{boot}", boot=boot),
@@ -49,6 +50,7 @@ def beat_of(
         machine=machine,
         serves=serves,
         kept=kept,
+        sessions=sessions,
     )
 
 
@@ -224,3 +226,42 @@ async def test_a_process_of_the_same_place_is_seen_unless_it_is_of_this_machine_
     assert second > first
     await store.leave(Owner(node="node-1", boot=1))
     assert await store.seen_at("here", "m2") is None
+
+
+async def test_a_process_knows_what_others_have_of_a_smart_host_and_begins_once_all_know_of_it(store: PostgresStore) -> None:
+    assert (await store.beat(beat_of(1))).is_known
+    await store.beat(beat_of(1, sessions=20))
+    second = await store.beat(beat_of(2))
+    assert (second.servers, second.rank, second.others, second.is_known) == (2, 1, 20, False)
+    first = await store.beat(beat_of(1, sessions=10))
+    assert (first.servers, first.rank, first.others, first.is_known) == (2, 0, 0, True)
+    second = await store.beat(beat_of(2, sessions=10))
+    assert (second.others, second.is_known) == (10, True)
+    await store.ask_to_drain("node-1")
+    await store.beat(beat_of(1, sessions=4, serves=False))
+    second = await store.beat(beat_of(2, sessions=10))
+    assert (second.servers, second.rank, second.others) == (1, 0, 4), "one that drains ends its sessions"
+
+
+async def test_mail_of_a_process_without_a_session_is_claimed_by_others(store: PostgresStore, database: str, tmp_path: Path) -> None:
+    await store.ensure_account(ACCOUNT, "default", NOW)
+    await store.beat(beat_of(1))
+    other = await open_store(shared_server().target(database), tmp_path / "other", monotonic=monotonic)
+    await other.beat(beat_of(2))  # it gets nothing: the first has all
+    samples = Samples()
+    relay = "relay.test:587~0123456789abcdef"
+    for number in range(6):
+        await store.accept(samples.message([f"u@d{number}.test"]))
+    await store.accept(samples.message(["u@d1.test"], lane=relay))
+    values = {"now": NOW, "limit": 9, "busy": frozenset[str](), "per_domain": 9}
+    assert await other.claim_deliveries(lease=samples.lease(), one_hop=OneHop(most=9), **values) == []  # type: ignore[arg-type]
+    claims = await other.claim_deliveries(
+        lease=samples.lease(),
+        one_hop=OneHop(most=4, is_of_all_shards=True),
+        **values,  # type: ignore[arg-type]
+    )
+    assert len(claims) == 4
+    assert relay not in {each.domain for each in claims}, "lanes have one owner"
+    claims = await store.claim_deliveries(lease=samples.lease(), one_hop=OneHop(most=9), **values)  # type: ignore[arg-type]
+    assert (len(claims), claims[0].domain) == (3, relay)
+    await other.aclose()

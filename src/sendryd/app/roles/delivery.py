@@ -68,7 +68,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run, shaping.run]
     running.daemons += [results.run] if results is not None else []
     publisher, end_reports = await _start_reports(basics, running, scheduler)
-    basics.cluster.attend(scheduler, pool.close_idle, partial(_exchange, publisher, tls_keeper, policies, egress))
+    basics.cluster.attend(scheduler, pool, partial(_exchange, publisher, tls_keeper, policies, egress))
 
     async def stop() -> None:
         await scheduler.stop()

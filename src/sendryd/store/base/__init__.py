@@ -15,7 +15,7 @@ from sendryd.store.base.captures import CaptureStore, Play
 from sendryd.store.base.closing import ClosingStore
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
-from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, CrowdedLane, DeliveryStore, Outcome, Simulator
+from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, CrowdedLane, DeliveryStore, OneHop, Outcome, Simulator
 from sendryd.store.base.derived import DerivedStore
 from sendryd.store.base.dialogues import DialogueStore
 from sendryd.store.base.dkimkeys import DkimKeyStore, NewDkimKey
@@ -132,6 +132,7 @@ __all__ = [
     "NotificationFilter",
     "NotificationOutcome",
     "NotifyStore",
+    "OneHop",
     "Outcome",
     "Owner",
     "Page",

@@ -62,6 +62,14 @@ class CrowdedLane:
     room: int  # deliveries that all of them get
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneHop:
+    """What the smart host for all mail may get, beside that for domains with one of their own."""
+
+    most: int  # deliveries
+    is_of_all_shards: bool = False  # also those of processes that have no session with it
+
+
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The outcome of an attempt for one delivery."""
@@ -108,7 +116,7 @@ class DeliveryStore(Protocol):
         settled: datetime | None = None,
         served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
         crowded: Sequence[CrowdedLane] = (),
-        one_hop: int | None = None,
+        one_hop: OneHop | None = None,
     ) -> list[Claim]:
         """Leases up to `limit` due deliveries of live messages, oldest due first, at most `per_domain` of one domain and none of the busy domains,
         and returns them by message and domain. Waiting deliveries of busy domains never hide those of other domains. Untried deliveries of
@@ -116,8 +124,8 @@ class DeliveryStore(Protocol):
         more, it may take a minute until all of them are seen again.
 
         Before all other mail, and beside `busy` and `per_domain`, it takes that of accounts and classes that have little in a crowded lane,
-        one-time passwords first. `one_hop` is for an installation with a smart host for all mail: the most deliveries that it gets, after those
-        of domains with a smart host of their own.
+        one-time passwords first. `one_hop` is for an installation with a smart host for all mail: it gets its own after the mail of domains with a
+        smart host of their own.
         """
         ...
 

@@ -57,6 +57,7 @@ class Beat:
     serves: bool  # it delivers, and takes shards
     kept: frozenset[int] = frozenset()  # shards that it may begin sessions in, or has some in: they are not handed over yet
     is_idle: bool = True  # nothing is under way any more
+    sessions: int = 0  # with the smart host for all mail that it has, or may have before its next beat
     machine: str = ""  # the machine, since its last start, and the folder on it: two processes of one place and machine do not run at once
 
 
@@ -68,6 +69,9 @@ class Share:
     is_asked_to_drain: bool
     is_first: bool  # of those with the duties of upkeep, it is the one that does what only one may do
     servers: int  # processes that deliver, this one included
+    rank: int = 0  # of this process among them, from 0
+    others: int = 0  # sessions with the smart host for all mail that other processes have or may have
+    is_known: bool = True  # all others that deliver have been told of this process
     dead: frozenset[int] = field(default_factory=frozenset)  # boots that are gone and still hold leases: these are to be returned
 
 

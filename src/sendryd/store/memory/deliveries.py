@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +21,7 @@ from sendryd.store.base import (
     CrowdedLane,
     EventMaker,
     Lease,
+    OneHop,
     Outcome,
     Owner,
     ReturnedDelivery,
@@ -47,7 +49,7 @@ class MemoryDeliveries(MemoryMail):
         settled: datetime | None = None,
         served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
         crowded: Sequence[CrowdedLane] = (),
-        one_hop: int | None = None,
+        one_hop: OneHop | None = None,
     ) -> list[Claim]:
         due = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.due_at <= now]
         due = [each for each in due if each.message.mode is KeyMode.LIVE]
@@ -63,9 +65,9 @@ class MemoryDeliveries(MemoryMail):
             if len(chosen) >= limit:
                 break
             if one_hop is not None and not lane_of(each.new.domain):
-                if not one_hop:
+                if not one_hop.most:
                     break
-                one_hop -= 1
+                one_hop = replace(one_hop, most=one_hop.most - 1)
             if taken.get(each.new.domain, 0) < per_domain:
                 taken[each.new.domain] = taken.get(each.new.domain, 0) + 1
                 chosen.append(each)

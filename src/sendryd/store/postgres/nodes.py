@@ -78,12 +78,19 @@ def _beat(connection: Connection, beat: Beat) -> Share:
     change(connection, SQL["end_place"], place=beat.place, boot=boot)
     if fetch_row(connection, SQL["find_namesake"], name=beat.owner.node, place=beat.place, silence=SECONDS):
         raise NameTaken(beat.owner.node)
-    values = {"name": beat.owner.node, "boot": boot, "place": beat.place, "machine": beat.machine, "roles": ",".join(beat.roles)}
+    values = {
+        "name": beat.owner.node,
+        "boot": boot,
+        "place": beat.place,
+        "machine": beat.machine,
+        "roles": ",".join(beat.roles),
+        "sessions": beat.sessions,
+    }
     change(connection, SQL["note_beat"], **values, away=AWAY)
     change(connection, SQL["end_silent"], boot=boot, silence=SECONDS, away=AWAY)
     change(connection, SQL["forget_nodes"])
     change(connection, SQL["free_shards"])
-    living = fetch_rows(connection, SQL["list_living"])
+    living = fetch_rows(connection, SQL["list_living"], boot=boot)
     servers = [row["boot"] for row in living if DELIVERY in row["roles"].split(",") and not row["is_asked_to_drain"]]
     shards = _share(connection, beat, servers)
     is_asked = any(row["boot"] == boot and row["is_asked_to_drain"] for row in living)
@@ -97,6 +104,9 @@ def _beat(connection: Connection, beat: Beat) -> Share:
         is_asked_to_drain=is_asked,
         is_first=dutiful[:1] == [boot],
         servers=max(1, len(servers)),
+        rank=servers.index(boot) if boot in servers else 0,
+        others=sum(row["sessions"] for row in living if row["boot"] != boot),
+        is_known=all(row["has_seen"] for row in living if row["boot"] in servers and row["boot"] != boot),
         dead=frozenset(row["boot"] for row in fetch_rows(connection, SQL["list_dead"], boot=boot)),
     )
 

@@ -43,8 +43,8 @@ SELECT seen_at FROM clock;
 
 -- name: note_beat
 -- Notes that a process is alive, and whether it was away.
-INSERT INTO node (name, boot, place, machine, roles) VALUES (:name, :boot, :place, :machine, :roles)
-ON CONFLICT (boot) DO UPDATE SET last_seen = clock_timestamp(), roles = excluded.roles,
+INSERT INTO node (name, boot, place, machine, roles, sessions) VALUES (:name, :boot, :place, :machine, :roles, :sessions)
+ON CONFLICT (boot) DO UPDATE SET last_seen = clock_timestamp(), roles = excluded.roles, sessions = excluded.sessions,
     back_since = CASE
         WHEN node.last_seen < clock_timestamp() - make_interval(secs => :away::float8) THEN clock_timestamp() ELSE node.back_since
     END,
@@ -90,8 +90,10 @@ SELECT boot FROM node WHERE state = 'gone' AND boot <> :boot AND (
 UPDATE node SET state = :state WHERE boot = :boot AND state <> :state;
 
 -- name: list_living
--- The living processes, oldest first.
-SELECT boot, roles, is_asked_to_drain FROM node WHERE state <> 'gone' ORDER BY since, boot;
+-- The living processes, oldest first, and whether each has been told of one of them.
+SELECT boot, roles, is_asked_to_drain, sessions,
+    last_seen > (SELECT greatest(own.since, own.back_since) FROM node AS own WHERE own.boot = :boot) AS has_seen
+FROM node WHERE state <> 'gone' ORDER BY since, boot;
 
 -- name: free_shards
 -- Frees the shards of processes that are gone.

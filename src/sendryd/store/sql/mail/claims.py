@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import Final
 
-from sendryd.store.base import CrowdedLane
+from sendryd.policy.smarthost import lane_of
+from sendryd.store.base import CrowdedLane, OneHop
 from sendryd.store.base.nodes import SHARDS
 from sendryd.store.codec.values import to_json
 from sendryd.store.drivers.connection import Connection
@@ -44,6 +45,7 @@ class DueScan:
         self._turns: OrderedDict[str, TurnsOfDomain] = OrderedDict()  # of domains in `_left_behind`
         self._latest = 0  # the latest time of a look
         self._places = CrowdedPlaces()
+        self._was_of_all = False  # whether the scan passes the shards of all processes
 
     def look_again_at(self, domains: Iterable[str]) -> None:
         """Reports that deliveries of these domains were queued, perhaps with old due times."""
@@ -74,11 +76,15 @@ class DueScan:
         served: Collection[tuple[int, str]] = frozenset(),
         *,
         crowded: Sequence[CrowdedLane] = (),
-        one_hop: int | None = None,
+        one_hop: OneHop | None = None,
     ) -> "Look":
         """Begins a look at the queue for at most `limit` deliveries. Call `finish` with it once they are claimed; a look that is not finished has
         no effect.
         """
+        is_of_all = one_hop is not None and one_hop.is_of_all_shards
+        if is_of_all != self._was_of_all:
+            self._was_of_all = is_of_all
+            self.restart()
         self._latest = max(self._latest, moment)
         if abs(moment - self._began_at) >= RESTART_INTERVAL:
             self._began_at, self._position, self._latest = moment, _START, moment
@@ -87,7 +93,9 @@ class DueScan:
         self._reported.clear()
         settled = moment if settled is None else settled
         search = (
-            CrowdedSearch(crowded, served, self._places, self._sizes, moment=moment, settled=settled, shards=self.shards)
+            CrowdedSearch(
+                crowded, served, self._places, self._sizes, moment=moment, settled=settled, shards=ALL_SHARDS if is_of_all else self.shards
+            )
             if crowded
             else None
         )
@@ -102,7 +110,8 @@ class DueScan:
             left_behind=dict(self._left_behind),
             turns=self._turns,
             sizes=self._sizes,
-            shards=self.shards,
+            shards=ALL_SHARDS if is_of_all else self.shards,
+            own_shards=self.shards,
             crowded=search,
             one_hop=one_hop,
         )
@@ -134,10 +143,12 @@ class Look:
         turns: Mapping[str, TurnsOfDomain],
         sizes: Sizes,
         shards: str = ALL_SHARDS,
+        own_shards: str = ALL_SHARDS,
         crowded: CrowdedSearch | None = None,
-        one_hop: int | None = None,
+        one_hop: OneHop | None = None,
     ) -> None:
         self.shards = shards
+        self._own_shards = own_shards
         self._crowded = crowded
         self._one_hop = one_hop
         self._sizes = sizes
@@ -161,7 +172,7 @@ class Look:
             self._chosen.update(dict.fromkeys(self._crowded.choose(connection, self._limit)))
         if self._one_hop is not None:
             self._look_at_relays(connection)
-            self._limit = min(self._limit, len(self._chosen) + self._one_hop)
+            self._limit = min(self._limit, len(self._chosen) + self._one_hop.most)
         if not self._is_full():
             self._look_back(connection)
             self._look_on(connection)
@@ -185,7 +196,7 @@ class Look:
 
     def _look_at_relays(self, connection: Connection) -> None:
         """Chooses deliveries for domains' own smart hosts, so that the one for all mail, full as it is, is no reason for them to wait."""
-        for domain, due_at in list(connection.tuples(SQL["list_relays"], {"shards": self.shards})):
+        for domain, due_at in list(connection.tuples(SQL["list_relays"], {"shards": self._own_shards})):
             if due_at <= self._moment and domain not in self._busy:
                 for _, number in self._choose_in_turn(connection, domain, self._moment).found:
                     self._take(number, domain)
@@ -251,6 +262,9 @@ class Look:
             # By position, and only as many as needed: making a row a mapping costs more than all other work on it.
             for number, domain, due_at in connection.tuples(SQL["list_due"], values):
                 passed += 1
+                if self.shards is not self._own_shards and lane_of(domain):  # a lane of another process, perhaps
+                    position = (due_at, domain, number)
+                    continue
                 if not self._take(number, domain):
                     if self._is_full():
                         break

@@ -19,6 +19,7 @@ from sendryd.store.base import (
     EventMaker,
     Lease,
     NewEvent,
+    OneHop,
     Outcome,
     Owner,
     ReturnedDelivery,
@@ -37,7 +38,7 @@ from sendryd.store.sql.database import Database
 from sendryd.store.sql.lists.suppressed import Suppressed
 from sendryd.store.sql.mail.batch import Recording, Rows
 from sendryd.store.sql.mail.changes import move
-from sendryd.store.sql.mail.claims import DueScan, Look
+from sendryd.store.sql.mail.claims import ALL_SHARDS, DueScan, Look
 from sendryd.store.sql.mail.damaged import SIGNS, hold_damaged, set_aside_damaged
 from sendryd.store.sql.mail.leasing import lease_chosen
 from sendryd.store.sql.mail.queries import SQL
@@ -65,12 +66,12 @@ class Deliveries:
         settled: datetime | None = None,
         served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
         crowded: Sequence[CrowdedLane] = (),
-        one_hop: int | None = None,
+        one_hop: OneHop | None = None,
     ) -> list[Claim]:
         moment = to_ms(now)
         if limit <= 0 or per_domain <= 0:
             return []
-        first = await self._first_due()
+        first = await self._first_due(ALL_SHARDS if one_hop is not None and one_hop.is_of_all_shards else self._scan.shards)
         if first is None:
             return []
         if not isinstance(first, int):  # numbers sort first: all queued deliveries are damaged
@@ -98,9 +99,9 @@ class Deliveries:
         self._scan.finish(look)
         return claims
 
-    async def _first_due(self) -> Any:
+    async def _first_due(self, shards: str) -> Any:
         """The first due time in milliseconds; a value of another type if all queued deliveries are damaged; None if nothing is queued."""
-        row = await self._database.find_row(SQL["first_due"], shards=self._scan.shards)
+        row = await self._database.find_row(SQL["first_due"], shards=shards)
         return row["due_at"] if row else None
 
     async def _place(self, message_id: MessageId) -> Place:
@@ -234,7 +235,7 @@ class Deliveries:
         return number
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
-        first = await self._first_due()
+        first = await self._first_due(self._scan.shards)
         if busy and first is not None:
             values = {"busy": to_json(sorted(busy)), "shards": self._scan.shards}
             first = await self._database.read(partial(_first_due_but, values=values))
