@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DELIVERY: Final = "delivery"  # kinds of work
 WEBHOOKS: Final = "webhooks"
-Exchange = Callable[[Callable[[str], bool]], Coroutine[Any, Any, None]]  # is told which sites this process has gained
+Exchange = Callable[[Callable[[str], bool]], Coroutine[Any, Any, None]]  # takes a test whether this process has gained a site
 PLACE_NAME: Final = "node.id"  # in the data directory
 COPIED: Final = "another node uses a copy of this data directory: remove the file node.id from one of the two"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # of this start of the kernel

@@ -74,7 +74,7 @@ class ManyNodes(OneNode):
 
     def attend(self, scheduler: "Scheduler", pool: "ConnectionPool[Any]", exchange: Exchange) -> None:
         """Tells the delivery engine of other shares from now on, and asks it what is under way. `pool` has the connections that idle; `exchange` stores
-        what is known of sites for their next owners, and reads what their earlier owners have stored. It is told which sites this process has gained.
+        what is known of sites for their next owners, and reads what their earlier owners have stored. Its argument tests whether this process has gained a site.
         """
         self._scheduler, self._close_idle, self._idle, self._exchange = scheduler, pool.close_idle, pool.count_idle, exchange
 

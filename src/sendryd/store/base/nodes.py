@@ -71,7 +71,7 @@ class Share:
     servers: int  # processes that deliver, this one included
     rank: int = 0  # of this process among them, from 0
     others: int = 0  # sessions with the smart host for all mail that other processes have or may have
-    is_known: bool = True  # all others that deliver have been told of this process
+    is_known: bool = True  # all others that deliver have beaten since this process came
     dead: frozenset[int] = field(default_factory=frozenset)  # boots that are gone and still hold leases: these are to be returned
 
 

@@ -58,7 +58,8 @@ class PostgresDatabase(Database):
         self._is_closing = False
         self._tell: Callable[[StoreUnavailable | None], bool] = lambda _fault: False
         self._is_away = False  # as far as `_tell` knows
-        self.writer = PostgresWriter(self.open, self.contents, make_batch, monotonic, sizes, note=self.note)
+        self._cannot_write = False  # a standby that hangs stops commits alone
+        self.writer = PostgresWriter(self.open, self.contents, make_batch, monotonic, sizes, note=self.note_commit)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="postgres-reader")
         self._searchers = ThreadPoolExecutor(SEARCHERS, thread_name_prefix="postgres-search")
 
@@ -70,8 +71,14 @@ class PostgresDatabase(Database):
         """The database has answered, or not."""
         if isinstance(fault, StoreUnavailable):
             self._is_away = self._tell(fault)
-        elif self._is_away and fault is None:
+        elif self._is_away and not self._cannot_write and fault is None:
             self._is_away = self._tell(None)
+
+    def note_commit(self, fault: BaseException | None) -> None:
+        """The database has committed, or not."""
+        if fault is None or isinstance(fault, StoreUnavailable):
+            self._cannot_write = fault is not None
+        self.note(fault)
 
     def open(self) -> PostgresConnection:
         """A connection for the calling thread. Raises `StoreUnavailable`, for some time at once if the last try has failed."""

@@ -90,7 +90,7 @@ SELECT boot FROM node WHERE state = 'gone' AND boot <> :boot AND (
 UPDATE node SET state = :state WHERE boot = :boot AND state <> :state;
 
 -- name: list_living
--- The living processes, oldest first, and whether each has been told of one of them.
+-- The living processes, oldest first, and whether each has beaten since one of them came.
 SELECT boot, roles, is_asked_to_drain, sessions,
     last_seen > (SELECT greatest(own.since, own.back_since) FROM node AS own WHERE own.boot = :boot) AS has_seen
 FROM node WHERE state <> 'gone' ORDER BY since, boot;
