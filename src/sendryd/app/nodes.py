@@ -73,8 +73,9 @@ class ManyNodes(OneNode):
         self.bells = Bells(store, clock, self._bells_here)
 
     def attend(self, scheduler: "Scheduler", pool: "ConnectionPool[Any]", exchange: Exchange) -> None:
-        """Tells the delivery engine of other shares from now on, and asks it what is under way. `pool` has the connections that idle; `exchange` stores
-        what is known of sites for their next owners, and reads what their earlier owners have stored. Its argument tests whether this process has gained a site.
+        """Tells the delivery engine of other shares from now on, and asks it what is under way. `pool` has the connections that idle.
+        `exchange` stores what is known of sites for their next owners, and reads what their earlier owners have stored. Its argument tests
+        whether this process has gained a site.
         """
         self._scheduler, self._close_idle, self._idle, self._exchange = scheduler, pool.close_idle, pool.count_idle, exchange
 
