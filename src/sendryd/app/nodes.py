@@ -64,7 +64,7 @@ class ManyNodes(OneNode):
         self._scheduler: Scheduler | None = None
         self._close_idle: Callable[[], None] = lambda: None
         self._idle: Callable[[], int] = lambda: 0
-        self._most = 0  # sessions with the smart host for all mail that all processes may have; 0: nobody has asked
+        self._most = 0  # sessions with the smart host for all mail that all processes may have; 0: it was not asked for
         self._exchange: Exchange | None = None
         self._exchanging: asyncio.Task[None] | None = None
         self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None

@@ -41,6 +41,10 @@ INSERT INTO clock (only_row, seen_at) VALUES (1, :seen_at) ON CONFLICT (only_row
 -- The settled time that was stored last.
 SELECT seen_at FROM clock;
 
+-- name: doubt_deliveries
+-- Marks deliveries that their client may have sent again.
+UPDATE delivery SET is_in_doubt = 1 WHERE id {in_numbers:ids} AND state IN ('queued', 'leased', 'held');
+
 -- name: note_beat
 -- Notes that a process is alive, and whether it was away.
 INSERT INTO node (name, boot, place, machine, roles, sessions) VALUES (:name, :boot, :place, :machine, :roles, :sessions)

@@ -1,6 +1,8 @@
 """The writer of PostgreSQL.
 
-A commit whose answer is lost may have happened: the writer asks the server what became of the transaction, on a new connection, before it says so.
+A commit whose answer is lost may have happened: the writer asks the server what became of the transaction, on a new connection, before it says so. The
+server does not say in time where a synchronous standby hangs. The transaction is then taken for failed; if it turns out later to be committed, its new
+deliveries are marked as in doubt before this process leases one of them: their client was refused and may have sent them again.
 """
 
 import threading
@@ -9,6 +11,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from sendryd.store.codec.values import to_json
 from sendryd.store.drivers.postgres import PostgresConnection, TryAgain
 from sendryd.store.drivers.sizes import USUAL, Sizes
 from sendryd.store.errors import StoreError, StoreFull, StoreUnavailable, TookTooLong
@@ -43,6 +46,7 @@ class PostgresWriter(Writer):
         self._contents = contents
         self._note = note
         self._connection: PostgresConnection | None = None
+        self._unknown: list[tuple[str, Sequence[int]]] = []  # transactions that were taken for failed, with their new deliveries
         self._over = threading.Event()
         self.start()
 
@@ -78,7 +82,9 @@ class PostgresWriter(Writer):
             if connection is None or connection.is_broken:
                 self._drop()
                 connection = self._connection = self._open()
-            self._store(connection, batch)
+            if self._unknown:
+                self._doubt_committed(connection)
+            rows = self._store(connection, batch)
             number = connection.value(SQL["current_transaction"], {})
             connection.commit()
             self.commits += 1
@@ -88,13 +94,16 @@ class PostgresWriter(Writer):
             if isinstance(error, TookTooLong):
                 error = _unavailable(error)
             if number and isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull):
-                return None if self._has_committed(number) else error
+                has_committed = self._has_committed(number)
+                if has_committed is None:
+                    self._unknown.append((number, rows.new_deliveries))
+                return None if has_committed else error
             if isinstance(error, TryAgain):
                 raise error from None
             return error
         return None
 
-    def _store(self, connection: PostgresConnection, batch: Sequence[Operation]) -> None:
+    def _store(self, connection: PostgresConnection, batch: Sequence[Operation]) -> Batch:
         connection.begin(is_alone=any(operation.is_alone for operation in batch))
         rows = self._make_batch()
         named = {number for operation in batch for number in operation.deliveries}
@@ -105,9 +114,28 @@ class PostgresWriter(Writer):
             left = rows.place(connection, self._contents.put_many(connection, rows.contents))
             self._contents.drop(connection, left)
         rows.store(connection)
+        return rows
 
-    def _has_committed(self, number: str) -> bool:
-        """What became of a transaction. It is taken for failed if the server does not say in time: then a client repeats it, which may make a
+    def _doubt_committed(self, connection: PostgresConnection) -> None:
+        """Marks what was stored by transactions that were taken for failed."""
+        for each in tuple(self._unknown):
+            number, deliveries = each
+            try:
+                state = connection.value(SQL["transaction_state"], {"number": number})
+            except (StoreError, TryAgain):
+                raise
+            except Exception:  # a server that was restored does not know the number
+                state = None
+            if state == "in progress":
+                continue
+            if state == "committed" and deliveries:
+                connection.begin()
+                connection.change(SQL["doubt_deliveries"], {"ids": to_json(list(deliveries))})
+                connection.commit()
+            self._unknown.remove(each)
+
+    def _has_committed(self, number: str) -> bool | None:
+        """What became of a transaction; None if the server does not say in time. It is taken for failed then: a client repeats it, which may make a
         second copy, but nothing is lost.
         """
         asked_until = self._now() + ASKING_TIME
@@ -123,7 +151,7 @@ class PostgresWriter(Writer):
             except Exception:  # a server that was restored does not know the number
                 return False
             if self._now() >= asked_until or self._over.wait(ASKING_PAUSE):
-                return False
+                return None
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -20,6 +20,11 @@ class Batch(Protocol):
         """Number of rows left so far: it grows when an operation has changed something."""
         ...
 
+    @property
+    def new_deliveries(self) -> Sequence[int]:
+        """The ids of new deliveries."""
+        ...
+
     def lock(self, connection: Connection, deliveries: Sequence[int]) -> None:
         """Locks deliveries in the order of their ids."""
         ...

@@ -62,6 +62,11 @@ class Rows:
         """Number of rows that operations have added without a statement of their own."""
         return len(self.events) + len(self.recordings) + len(self.suppressions) + len(self.unsubscribes)
 
+    @property
+    def new_deliveries(self) -> list[int]:
+        """The ids of new deliveries."""
+        return [row["id"] for row in self.deliveries]
+
     def add_events(self, subject: EventSubject, events: Iterable[NewEvent], moment: int) -> None:
         """Adds events of a delivery."""
         metadata, text = None, None
