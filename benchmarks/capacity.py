@@ -139,6 +139,11 @@ def site_limit(domain: str, host: str) -> int | None:
     return rules.limits_of(site_of(rules, domain, (host,))).connections
 
 
+def enough(sized: Need) -> int:
+    """Sessions to each large provider with room to spare, as far as a rule may allow them."""
+    return min(MAX_ATTEMPTS, max(20, round(1.5 * max(sized.sessions.values()))))
+
+
 def plans(costs: Costs, seconds: float) -> list[Plan]:
     """What is simulated: each size with the rules of the program and with enough sessions, the largest also as one of its cells."""
     found = []
@@ -148,7 +153,7 @@ def plans(costs: Costs, seconds: float) -> list[Plan]:
             size, nodes=max(1, sized.processes - 1), seconds=seconds, node_us=costs.deliver_us, database_us=costs.database_us,
             database_cores=sized.database_cores, is_grown=True,
         )  # fmt: skip
-        found += [usual, replace(usual, sessions=max(20, round(1.5 * max(sized.sessions.values()))))]
+        found += [usual, replace(usual, sessions=enough(sized))]
     last, sized = found[-1], need(SIZES[-1], costs)
     cells = max(2, sized.cells)
     one = need(last.per_day / cells, costs)
@@ -158,7 +163,7 @@ def plans(costs: Costs, seconds: float) -> list[Plan]:
             per_day=one.per_day,
             nodes=one.processes - 1,
             database_cores=one.database_cores,
-            sessions=round(1.5 * max(one.sessions.values())),
+            sessions=enough(one),
         )
     )
     return found

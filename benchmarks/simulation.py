@@ -479,7 +479,8 @@ class World:
 
     def first_limit(self) -> str:
         """What is used up while mail waits; the sites' sessions before the processors, since those are what a person can change."""
-        if self.accepted - self.delivered < 0.05 * self.accepted:
+        under_way = sum(each.statistics()["attempts"] for each in self.schedulers)
+        if self.accepted - self.delivered - under_way < 0.05 * self.accepted:
             return "nothing"
         if self.database.busy > 0.95 * self.plan.seconds * self.plan.database_cores:
             return "the database"

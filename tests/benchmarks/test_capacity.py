@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from capacity import PAGE, SIZES, Costs, need, need_table, plans, read_costs
+from simulation import rules_of
 
 
 def test_more_mail_needs_no_less_of_anything() -> None:
@@ -43,4 +44,7 @@ def test_the_page_has_the_places_and_each_size() -> None:
     for name in ("arithmetic", "simulation"):
         assert page.count(f"<!-- {name} -->") == page.count(f"<!-- end of {name} -->") == 1
     assert "100 million a day" in need_table(Costs())
-    assert len(plans(Costs(), 1.0)) == 2 * len(SIZES) + 1
+    found = plans(Costs(), 1.0)
+    assert len(found) == 2 * len(SIZES) + 1
+    for plan in found:
+        rules_of(plan)  # raises where a rule may not allow so many sessions
