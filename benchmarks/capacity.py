@@ -28,7 +28,6 @@ from sendryd.policy.shaping.rules import site_of
 SIZES = (1e6, 10e6, 100e6)  # messages a day
 PEAK = 3.0  # times the average of the day
 NODE_TARGET, DATABASE_TARGET = 0.6, 0.5  # load at the peak: room for the mail of a lost node, for retries, vacuum and people
-SITE_TARGET = 0.8  # of the process that owns the busiest site
 PAGE = ROOT / "docs" / "explanation" / "capacity.md"
 
 
@@ -95,13 +94,16 @@ def need(per_day: float, costs: Costs, peak: float = PEAK) -> Need:
     whole = (costs.accept_us + costs.deliver_us) / 1e6
     sessions = {each.name: math.ceil(rate * each.share * (each.seconds + each.opening / 20)) for each in PROVIDERS}
     busiest = max(PROVIDERS, key=lambda each: each.share)
-    owner = rate * busiest.share * costs.deliver_us / 1e6
+    processes = math.ceil(rate * whole / NODE_TARGET) + 1
+    owner = (
+        rate * (busiest.share + (1 - busiest.share) / (processes - 1)) * costs.deliver_us / 1e6
+    )  # it owns its part of the others as well
     places = MAX_ATTEMPTS - LAST_PLACES
-    cells = max(1, math.ceil(owner / SITE_TARGET), math.ceil(max(sessions.values()) / places))
+    cells = max(1, math.ceil(owner / NODE_TARGET), math.ceil(max(sessions.values()) / places))
     return Need(
         per_day=per_day,
         rate=rate,
-        processes=math.ceil(rate * whole / NODE_TARGET) + 1,
+        processes=processes,
         database_cores=max(2, math.ceil(rate * costs.database_us / 1e6 / DATABASE_TARGET)),
         wal_per_s=rate * costs.wal / 1e6,
         disk_per_day=per_day * costs.disk / 1e9,
