@@ -13,6 +13,7 @@ from sendryd.store.drivers.sqlite import open_connection
 from sendryd.store.drivers.statement import Statement
 from sendryd.store.sql.mail.queries import SQL as MAIL
 from sendryd.store.sqlite.engine import migrate
+from sendryd.testing.cases import cases
 
 SEARCHES = ("find_messages", "walk_messages", "walk_ended", "walk_complained", "list_waiting_messages")
 CONDITIONS = {"walk_ended": "state = 'bounced'"}
@@ -33,13 +34,13 @@ def plan(connection: apsw.Connection, statement: Statement) -> list[str]:
     return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values).fetchall()]
 
 
-@pytest.mark.parametrize("name", DERIVED)
+@cases("name", DERIVED)
 def test_no_table_is_passed_as_a_whole(connection: apsw.Connection, name: str) -> None:
     steps = plan(connection, DERIVED[name])
     assert [step for step in steps if re.match(r"SCAN (?:message|delivery|event|amended|figure|activity|earlier)\b", step)] == []
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@cases("name", SEARCHES)
 def test_lists_go_along_the_rare_side(connection: apsw.Connection, name: str) -> None:
     for condition in (CONDITIONS.get(name, "m.account_id = 1 AND m.mode = 'live'"), CONDITIONS.get(name, "m.account_id = 1")):
         steps = plan(connection, MAIL[name].where(condition))

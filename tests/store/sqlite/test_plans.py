@@ -20,6 +20,7 @@ from sendryd.store.sql.reports.queries import SQL as REPORTS
 from sendryd.store.sql.templates.queries import SQL as TEMPLATES
 from sendryd.store.sql.webhooks.queries import SQL as WEBHOOKS
 from sendryd.store.sqlite.engine import migrate
+from sendryd.testing.cases import cases
 from sendryd.testing.samples import ACCOUNT
 
 SQL = {**ACCOUNTS, **BULK, **LISTS, **MAIL, **REPORTS, **TEMPLATES, **WEBHOOKS}
@@ -61,7 +62,7 @@ def test_the_request_log_is_filtered_without_reading_bodies(connection: apsw.Con
         assert any("USING COVERING INDEX api_request_listed (account_id=?" in step for step in plan(connection, name))
 
 
-@pytest.mark.parametrize("name", sorted((LISTS.keys() | TEMPLATES.keys()) - {"read_lists_version"}))
+@cases("name", sorted((LISTS.keys() | TEMPLATES.keys()) - {"read_lists_version"}))
 def test_no_list_is_passed_as_a_whole(connection: apsw.Connection, name: str) -> None:
     assert [step for step in plan(connection, name) if step.startswith("SCAN")] == []
 

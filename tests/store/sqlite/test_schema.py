@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
@@ -31,6 +32,7 @@ from sendryd.store.drivers.sqlite import FILE_NAME, open_connection
 from sendryd.store.errors import SchemaMismatch
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate
+from sendryd.testing.cases import cases
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 WORDS: dict[tuple[str, str], type[StrEnum]] = {
@@ -62,15 +64,17 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> apsw.Connection:
+def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
     made = open_connection(tmp_path / FILE_NAME)
     migrate.apply(made)
-    return made
+    yield made
+    made.close()
 
 
-@pytest.mark.parametrize(("before", "after"), list(itertools.product(DeliveryState, DeliveryState)))
+@cases(("before", "after"), list(itertools.product(DeliveryState, DeliveryState)))
 def test_the_schema_has_the_moves_of_the_life_cycle(connection: apsw.Connection, before: DeliveryState, after: DeliveryState) -> None:
     token = 1 if before is DeliveryState.LEASED else None
+    connection.execute("DELETE FROM delivery")
     connection.execute(
         "INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, lease_token, created_at) VALUES (1, 1, 'a', 'b', ?, 0, ?, 0)",
         (before.value, token),
@@ -82,7 +86,6 @@ def test_the_schema_has_the_moves_of_the_life_cycle(connection: apsw.Connection,
     else:
         with pytest.raises(apsw.ConstraintError, match="does not have this move"):
             connection.execute(change, values)
-    connection.close()
 
 
 def _checks(sql: str) -> list[str]:

@@ -19,6 +19,7 @@ from sendryd.store.sql.webhooks.outbox import owe_events
 from sendryd.store.sql.webhooks.queries import SQL
 from sendryd.store.sql.webhooks.replaying import statement
 from sendryd.store.sqlite.engine import migrate
+from sendryd.testing.cases import cases
 from sendryd.testing.samples import NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -70,7 +71,7 @@ def test_what_was_chosen_is_leased_once_and_only_for_an_active_webhook(connectio
     assert lease_chosen(connection, chosen, lease, Unreadable()) == []
 
 
-@pytest.mark.parametrize("name", sorted(re.findall(r"-- name: (\w+)", OUTBOX)))
+@cases("name", sorted(re.findall(r"-- name: (\w+)", OUTBOX)))
 def test_no_statement_passes_a_whole_table(connection: SqliteConnection, name: str) -> None:
     statement = SQL[name].where("n.account_id = :account_id").sqlite
     values = dict.fromkeys(re.findall(r":(\w+)", statement))
