@@ -44,7 +44,7 @@ from sendryd.policy.tls import OPPORTUNISTIC
 from sendryd.runtime.budget import Share
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Claim, Lease, NewMessage, Owner
+from sendryd.store.base import Claim, CrowdedLane, Lease, NewMessage, OneHop, Owner
 from sendryd.store.base.nodes import shard_of
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.samples import ACCOUNT, NOW, Samples, claim_of
@@ -216,8 +216,10 @@ class View(MemoryStore):
         per_domain: int,
         settled: datetime | None = None,
         served: frozenset[tuple[AccountId, MessageClass]] = frozenset(),
+        crowded: Sequence[CrowdedLane] = (),
+        one_hop: OneHop | None = None,
     ) -> list[Claim]:
-        del settled
+        del settled, crowded, one_hop  # one account sends, and there is no smart host
         self.claims += 1
         return [] if served else self._queue.claim(self._node, now, lease, limit, busy, per_domain)
 
@@ -305,9 +307,12 @@ class Shared:
     def __init__(self, world: "World", node: int) -> None:
         self._world, self._node = world, node
 
-    @property
-    def servers(self) -> int:
-        return self._world.plan.nodes
+    def share(self, most: int) -> int:
+        return most
+
+    def leaves_some_out(self, most: int) -> bool:
+        del most
+        return False
 
     def owns(self, site: str) -> bool:
         return self._world.queue.node_of(site) == self._node
