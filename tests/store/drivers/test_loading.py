@@ -12,6 +12,7 @@ from sendryd.store.drivers.loading import load, read
 from sendryd.store.drivers.sqlite import SqliteConnection
 from sendryd.store.drivers.statement import Statement
 from sendryd.store.sqlite.engine import migrate
+from sendryd.testing.cases import cases
 
 STORE = Path(str(resources.files("sendryd.store")))
 PACKAGES = sorted(".".join(("sendryd.store", *path.parent.relative_to(STORE).parts)) for path in STORE.rglob("queries.sql"))
@@ -100,7 +101,7 @@ def test_a_statement_of_postgres_alone_is_refused(folder: Folder) -> None:
         folder.load(queries=TEXT, postgres="-- name: puts\n-- Stores a pair.\nINSERT INTO t ({pair}) VALUES ({:pair});\n")
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@cases("package", PACKAGES)
 def test_statements_name_their_parameters_and_say_what_they_do(package: str) -> None:
     for file in ("queries.sql", "postgres.sql"):
         path = resources.files(package).joinpath(file)
@@ -111,18 +112,24 @@ def test_statements_name_their_parameters_and_say_what_they_do(package: str) -> 
             assert sentence.endswith("."), name
 
 
-@pytest.mark.parametrize("package", [each for each in PACKAGES if each != SERVER])
-def test_every_statement_fits_the_schema(package: str) -> None:
+@pytest.fixture
+def schema() -> Iterator[SqliteConnection]:
+    """A database with the schema and that of the derived file."""
     made = SqliteConnection(":memory:")
     migrate.apply(made)
     made.execute(resources.files("sendryd.store.derived").joinpath("schema.sql").read_text("utf-8"))
-    for statement in load(package).values():
-        whole = statement.where("1").sqlite
-        made.execute(f"EXPLAIN {whole}", dict.fromkeys(re.findall(r":(\w+)", whole))).fetchall()
+    yield made
     made.close()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@cases("package", [each for each in PACKAGES if each != SERVER])
+def test_every_statement_fits_the_schema(schema: SqliteConnection, package: str) -> None:
+    for statement in load(package).values():
+        whole = statement.where("1").sqlite
+        schema.execute(f"EXPLAIN {whole}", dict.fromkeys(re.findall(r":(\w+)", whole))).fetchall()
+
+
+@cases("package", PACKAGES)
 def test_both_texts_of_a_statement_have_the_same_parameters(package: str) -> None:
     for statement in load(package).values():
         known = set(re.findall(r"(?<!:):([a-z_]\w*)", statement.sqlite)) | OF_PROCESSES
