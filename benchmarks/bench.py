@@ -32,11 +32,15 @@ from sidebyside.plot import draw
 from sidebyside.processes import Processes
 from sidebyside.scenarios import OURS, SCENARIOS, Scenario
 
+from sendryd.testing.process import RelayFailed
+
 PEERS: tuple[Peer, ...] = (
     Postfix(signs=False), Postfix(signs=True), Sendryd(), SendrydPostgres(), Prototype(), Discarding(), Exim(), OpenSmtpd(), Haraka(), Aiosmtpd(),
 )  # fmt: skip
 PAGE, FIGURES, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.json", ROOT / "docs" / "pictures" / "performance.svg"
 REST_COUNT = 10_000
+# One peer's bad end is named, and the rest of a long run goes on.
+FAULTS = (OSError, ValueError, KeyError, RuntimeError, AssertionError, subprocess.SubprocessError, RelayFailed)
 
 
 class Run:
@@ -72,7 +76,7 @@ class Run:
             self._write({**key, **measure(self._bench, peer, scenario.scaled(self._options.scale))})
         except NotMeant:
             self._unavailable.add((scenario.name, peer.name))
-        except Unavailable as error:
+        except (Unavailable, *FAULTS) as error:
             self._unavailable.add((scenario.name, peer.name))
             print(f"{scenario.name} {peer.name}: not measured: {error}", file=sys.stderr, flush=True)
             if not self._journal.has(peer=peer.name, skipped=str(error)):
@@ -91,7 +95,7 @@ class Run:
             if peer == "sendryd-postgres":
                 server, env["SENDRYD_DATABASE_URL"] = start_postgres(folder / "postgres", self._bench.server_cores)
             self._write({**key, **rest.measure(batch=batch, count=max(20, count // 50 if batch else count), is_pinned=True, env=env)})
-        except (FileNotFoundError, Unavailable) as error:
+        except (Unavailable, *FAULTS) as error:
             print(f"{name} {peer}: not measured: {error}", file=sys.stderr, flush=True)
         finally:
             if server is not None:
