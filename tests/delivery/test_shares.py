@@ -7,11 +7,12 @@ import pytest
 from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.shares import MAX_TURNS
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.message import MessageClass
 from sendryd.policy.routing import MailHost, NextHop
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, Signal
 from sendryd.store.base import LimitedDestination
 from sendryd.store.memory import MemoryStore
-from sendryd.testing.samples import NOW
+from sendryd.testing.samples import ACCOUNT, NOW, claim_of
 
 from .sitesworld import MxRecords, World
 
@@ -23,6 +24,7 @@ class Others:
 
     def __init__(self, *sites: str, rank: int = 0, servers: int = 2) -> None:
         self.sites = set(sites)
+        self.may_begin = True
         self.moved: list[dict[str, str]] = []
         self.rank, self.servers = rank, servers
 
@@ -33,7 +35,7 @@ class Others:
         return most < self.servers
 
     def owns(self, site: str) -> bool:
-        return site not in self.sites
+        return self.may_begin and site not in self.sites
 
     async def move(self, domains: dict[str, str]) -> None:
         self.moved.append(domains)
@@ -158,4 +160,38 @@ async def test_mail_for_a_smart_host_of_its_own_goes_over_with_its_lane_beside_o
     others.sites.clear()
     await world.run(5.0)
     assert world.worker.tried.count(own) == 2
+    await world.scheduler.stop()
+
+
+async def test_a_burst_of_mail_does_not_count_as_mail_that_comes_back() -> None:
+    """Each of these was accepted before the first was handed over."""
+    others = Others("mx.theirs.test+0")
+    world = World(ownership=others)
+    world.dns.mx["a.test"], world.dns.memory = ("mx.theirs.test",), 100.0
+    leases = [
+        world.scheduler.reserve(["a.test"], 100, account_id=ACCOUNT, priority=MessageClass.TRANSACTIONAL) for _ in range(2 * MAX_TURNS)
+    ]
+    for lease in leases:
+        assert lease is not None
+        new = world.samples.message(["u@a.test"], created_at=world.clock.now(), lease=lease)
+        await world.store.accept(new)
+        world.scheduler.offer(lease, [claim_of(new, lease)], new.content)
+        await world.clock.sleep(0.5)
+    assert len(others.moved) == 2 * MAX_TURNS
+    assert world.worker.tried == []
+    await world.scheduler.stop()
+
+
+async def test_a_process_that_does_not_reach_the_database_begins_no_session_however_long_that_lasts() -> None:
+    others = Others()
+    world = World(ownership=others)
+    world.dns.mx["a.test"], world.dns.memory = ("mx.ours.test",), 100.0
+    await world.queue("a.test")
+    others.may_begin = False
+    await world.run(30.0)
+    assert world.worker.tried == []
+    assert others.moved == []
+    others.may_begin = True
+    await world.run(30.0)
+    assert world.worker.tried == ["a.test"]
     await world.scheduler.stop()

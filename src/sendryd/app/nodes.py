@@ -212,11 +212,14 @@ class ManyNodes(OneNode):
         """Whether there are more processes than sessions."""
         return most < self._share.servers
 
+    @property
+    def may_begin(self) -> bool:
+        """Whether this process may begin sessions at all."""
+        return self._clock.monotonic() < self._valid_until and not self._share.is_asked_to_drain
+
     def owns(self, site: str) -> bool:
         """Whether this process may begin a session with a site. A smart host is shared among all."""
-        if self._clock.monotonic() >= self._valid_until or self._share.is_asked_to_drain:
-            return False
-        return site == ANY_DOMAIN or shard_of(site) in self._share.shards
+        return self.may_begin and (site == ANY_DOMAIN or shard_of(site) in self._share.shards)
 
     async def move(self, domains: dict[str, str]) -> None:
         """Hands the waiting mail of domains to the owners of their sites."""

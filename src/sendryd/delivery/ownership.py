@@ -14,6 +14,11 @@ class Ownership(Protocol):
         """Whether a process gets none of `most` sessions, so that others have to send the mail of its shards to the smart host."""
         ...
 
+    @property
+    def may_begin(self) -> bool:
+        """Whether this process may begin sessions at all: its leases have time left, and it does not drain."""
+        ...
+
     def owns(self, site: str) -> bool:
         """Whether this process may begin a session with a site."""
         ...

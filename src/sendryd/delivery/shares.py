@@ -1,8 +1,8 @@
 """Mail of sites that other processes own: it is handed over to them.
 
 A domain whose servers were looked up long ago may be with another site by now: it is looked up again first. Where DNS tells two processes different
-servers for a domain, each would take the other for the owner: after some turns the one that has the mail sends it.
-Limits: domains of which is known that they were handed over.
+servers for a domain, each would take the other for the owner: once the same delivery has come back some times, the one that has the domain's mail sends it.
+Limits: deliveries of which is known that they were handed over, and domains whose mail came back.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.lanes import Lanes
 from sendryd.delivery.lanestate import Held, LaneState
 from sendryd.delivery.ownership import Ownership
+from sendryd.model.ids import DeliveryId
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.smarthost import lane_of
 from sendryd.runtime.clock import Clock
@@ -23,9 +24,9 @@ from sendryd.store.errors import StoreError
 
 Waiting = Sequence[tuple[Claim, Held | None]]
 
-MAX_TURNS: Final = 3  # of a domain in `TURNS_TIME`: shares that move bring one or two
-TURNS_TIME: Final = 60.0  # seconds
-MAX_DOMAINS: Final = 10_000
+MAX_TURNS: Final = 3  # of a delivery: shares that move bring one or two
+TURNS_TIME: Final = 60.0  # seconds for which the mail of a domain is sent by whoever has it
+MAX_KNOWN: Final = 10_000  # deliveries, and domains: more than two nodes have under way to and fro
 
 Result = TypeVar("Result")
 
@@ -51,7 +52,8 @@ class Shares:
         self._clock = clock
         self._give_back = give_back
         lanes.ownership = ownership
-        self._turns: OrderedDict[str, tuple[int, float]] = OrderedDict()  # by domain: how often it was handed over, and since when
+        self._turns: OrderedDict[DeliveryId, int] = OrderedDict()  # how often each was handed over
+        self._disputed: OrderedDict[str, float] = OrderedDict()  # domains whose mail came back, and when
 
     async def session(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Does the work of one attempt, until `cut_off`."""
@@ -77,35 +79,37 @@ class Shares:
         return self._ownership.owns(key)
 
     def is_foreign(self, state: LaneState) -> bool:
-        """Whether another process owns the site of a lane with waiting claims. A domain whose servers are not known now is looked up by whoever has
+        """Whether this process must leave the waiting claims of a lane to another one. A domain whose servers are not known now is looked up by whoever has
         its mail.
         """
         if self._ownership.owns(state.key):
             return False
-        if state.key == ANY_DOMAIN or lane_of(state.key):  # whatever DNS says
+        if state.key == ANY_DOMAIN or lane_of(state.key) or not self._ownership.may_begin:  # whatever DNS says
             return True
         domain = state.peek().domain
-        return self._destinations.known(domain) is not None and self._count(domain) < MAX_TURNS
+        return self._destinations.known(domain) is not None and not self._is_disputed(domain)
 
-    def _count(self, domain: str) -> int:
-        number, since = self._turns.get(domain, (0, 0.0))
-        return number if self._clock.monotonic() - since < TURNS_TIME else 0
+    def _is_disputed(self, domain: str) -> bool:
+        return self._clock.monotonic() - self._disputed.get(domain, float("-inf")) < TURNS_TIME
 
-    def _note(self, domain: str) -> None:
-        number = self._count(domain)
-        self._turns[domain] = number + 1, self._turns[domain][1] if number else self._clock.monotonic()
-        if number + 1 == MAX_TURNS:
+    def _note(self, claim: Claim) -> None:
+        """Counts a turn of a claim. Mail that was accepted or claimed before the domain's first turn is handed over, too, and has had none."""
+        number = claim.deliveries[0].id
+        self._turns[number] = self._turns.pop(number, 0) + 1
+        if self._turns[number] >= MAX_TURNS and not self._is_disputed(claim.domain):
+            self._disputed[claim.domain] = self._clock.monotonic()
             log.warning(
-                "mail_comes_back", domain=domain, advice="the resolvers of two nodes give it different mail servers: use the same one"
+                "mail_comes_back", domain=claim.domain, advice="the resolvers of two nodes give it different mail servers: use the same one"
             )
-        if len(self._turns) > MAX_DOMAINS:
-            self._turns.popitem(last=False)
+        for known in (self._turns, self._disputed):
+            if len(known) > MAX_KNOWN:
+                known.popitem(last=False)
 
     async def hand_over(self, state: LaneState, waiting: Waiting) -> None:
         """Lets the owner of a site have its mail."""
-        if state.key != ANY_DOMAIN:
-            for domain in {claim.domain for claim, _ in waiting}:
-                self._note(domain)
+        if state.key != ANY_DOMAIN and self._ownership.may_begin:
+            for claim, _ in waiting:
+                self._note(claim)
             try:
                 await self._ownership.move({claim.domain: state.key for claim, _ in waiting})
             except StoreError as error:
