@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from sendryd.runtime.wakeup import Doorbell
 
 BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after some of these
+GOODBYE: Final = (
+    0.5  # seconds from closing the idle connections of a site to another process's first one: a server takes milliseconds for it
+)
 LOOK_INTERVAL: Final = 0.5  # seconds between looks whether a predecessor still runs
 FORGET_INTERVAL: Final = 600.0  # seconds between deletions of counts that are over
 CUT_OFF: Final = 8.0  # seconds after which a process that may begin nothing ends what is under way: before the others take over
@@ -59,6 +62,9 @@ class ManyNodes(OneNode):
         self._machine = machine
         self._roles: tuple[str, ...] = ()
         self._share = Share(shards=frozenset(), is_asked_to_drain=False, is_first=False, servers=1)
+        # Shards that others are to have, and those of them in which nothing is under way any more and no connection idles.
+        self._leaving: frozenset[int] = frozenset()
+        self._quiet: frozenset[int] = frozenset()
         self._valid_until = float("-inf")  # monotonic seconds
         self._pause: CrashPause | None = None
         self._scheduler: Scheduler | None = None
@@ -109,7 +115,7 @@ class ManyNodes(OneNode):
     async def run(self) -> None:
         """Beats until cancelled."""
         while True:
-            await self._clock.sleep(BEAT_INTERVAL)
+            await self._clock.sleep(GOODBYE if self._quiet else BEAT_INTERVAL)
             try:
                 await self._beat()
             except StoreError as error:
@@ -143,6 +149,10 @@ class ManyNodes(OneNode):
     async def _beat(self) -> None:
         asked = self._clock.monotonic()
         before, scheduler = self._share, self._scheduler
+        busy = frozenset(map(shard_of, scheduler.busy_sites() if scheduler else ()))
+        quiet = self._leaving - busy
+        if ending := quiet - self._quiet:
+            self._close_idle()
         share = await self._nodes.beat(
             Beat(
                 owner=self.owner,
@@ -150,7 +160,7 @@ class ManyNodes(OneNode):
                 machine=self._machine,
                 roles=self._roles,
                 serves="delivery" in self._roles and not before.is_asked_to_drain,
-                kept=frozenset(map(shard_of, scheduler.busy_sites() if scheduler else ())) | before.shards,
+                kept=busy | before.shards | ending,
                 sessions=max(self.share(self._most) if self._most else 0, self._open_sessions()),
                 is_idle=self._draining is None or self._draining.done(),
             )
@@ -158,6 +168,8 @@ class ManyNodes(OneNode):
         if share.shards != before.shards and self._exchange is not None:
             await self._begin_exchange(self._exchange, share.shards - before.shards)
         self._share = share
+        self._leaving = ((self._leaving - (quiet - ending)) | before.shards) - share.shards
+        self._quiet = ending & self._leaving
         self._valid_until = asked + SILENCE.total_seconds() - SAFETY
         if share.servers > before.servers:  # what idles is others' share now
             self._close_idle()
@@ -169,8 +181,6 @@ class ManyNodes(OneNode):
             log.info("shares_changed", owns=len(self._share.shards), of=SHARDS)
             if scheduler is not None:
                 scheduler.use_shares()
-            if before.shards - self._share.shards:
-                self._close_idle()
         if self._share.dead and self._pause is not None:
             returned = await super().return_dead_leases(now=self._clock.now(), pause=self._pause)
             log.warning(

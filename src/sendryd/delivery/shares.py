@@ -26,7 +26,7 @@ Waiting = Sequence[tuple[Claim, Held | None]]
 
 MAX_TURNS: Final = 3  # of a delivery: shares that move bring one or two
 TURNS_TIME: Final = 60.0  # seconds for which the mail of a domain is sent by whoever has it
-MAX_KNOWN: Final = 10_000  # deliveries, and domains: more than two nodes have under way to and fro
+MAX_KNOWN: Final = 10_000  # deliveries, and domains: more than two nodes have under way between them
 
 Result = TypeVar("Result")
 
