@@ -114,6 +114,14 @@ def test_a_server_that_takes_no_changes(server: Server, database: str) -> None:
     )
 
 
+def test_a_database_without_the_tables(server: Server, database: str) -> None:
+    fault = fault_of(server.target(database), "UPDATE absent SET name = 'x'")
+    assert fault == (
+        f'the database at 127.0.0.1:{server.port}/{database} is not sendryd\'s, or is empty: relation "absent" does not exist; '
+        "restore it, or run `sendryd migrate`"
+    )
+
+
 def test_no_connection_is_left(server: Server) -> None:
     fault = fault_of(as_role(server, "postgres", "crowded"))
     assert fault == 'the database at db.example/mail cannot be reached: too many connections for role "crowded"'
@@ -125,6 +133,14 @@ def test_a_session_that_the_server_ends(server: Server, database: str) -> None:
     server.run(f"SELECT pg_terminate_backend({number}, 5000)")
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         connection.value(of("SELECT 1"), {})
+    assert connection.is_broken
+    connection.close()
+
+
+def test_a_connection_that_the_driver_has_a_wrong_view_of_is_not_used_again(server: Server, database: str) -> None:
+    connection = PostgresConnection(server.target(database), TIMEOUT)
+    with pytest.raises(StoreUnavailable):
+        connection.value(of("SELECT $1::integer"), {})  # without a value, of which the driver complains
     assert connection.is_broken
     connection.close()
 
@@ -181,6 +197,7 @@ def test_a_full_disk(server: Server, database: str) -> None:
         (asyncpg.PostgresIOError("x"), StoreUnavailable),
         (asyncpg.InternalServerError("x"), StoreUnavailable),
         (ConnectionResetError(), StoreUnavailable),
+        (asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"), StoreUnavailable),
     ],
 )
 def test_errors_become_those_of_the_store(error: Exception, expected: type[Exception]) -> None:

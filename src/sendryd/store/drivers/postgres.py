@@ -38,9 +38,11 @@ IN_ITS_PLACE: Final = "\ufffd"
 Result = TypeVar("Result")
 
 _FULL: Final = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
+# The driver's own view of a connection is wrong, as after a session that the server ended between two statements.
+_CONFUSED: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 _GONE: Final = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
+    *_CONFUSED,
     asyncpg.OperatorInterventionError,  # it shuts down, or is starting
     asyncpg.InsufficientResourcesError,
     asyncpg.exceptions.PostgresSystemError,
@@ -90,6 +92,10 @@ def translated(target: Target) -> Iterator[None]:
         raise StoreUnavailable(f"the role may not do this in the database at {target}: {error}; let it own the database") from error
     except asyncpg.InvalidCatalogNameError as error:
         raise StoreUnavailable(f"the database at {target} does not exist: {error}; create it") from error
+    except asyncpg.UndefinedTableError as error:
+        raise StoreUnavailable(
+            f"the database at {target} is not sendryd's, or is empty: {error}; restore it, or run `sendryd migrate`"
+        ) from error
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise StoreUnavailable(f"the database at {target} refuses the role: {error}") from error
     except _GONE as error:
@@ -208,8 +214,10 @@ class PostgresConnection:
             self.faults += 1
             self._connection.terminate()  # the server may answer the next statement with what it owes for this one
             raise
-        except BaseException:
+        except BaseException as error:
             self.faults += 1
+            if isinstance(error.__cause__, _CONFUSED):
+                self._connection.terminate()
             raise
 
     def _values(self, statement: Statement, values: Row) -> list[object]:
