@@ -55,8 +55,10 @@ test-soak: setup-dev ## An hour: crashes, pauses and clock jumps, requests by th
 	SENDRYD_TEST_MANY=100 $(PYTEST) -q tests/dashboard/test_many_in_browser.py
 	$(MAKE) fuzz SECONDS=60
 
-test-chaos: setup-dev ## The ledger of three nodes on PostgreSQL through twenty faults, and through a failover by Patroni
+test-chaos: setup-dev ## The ledger of three nodes on PostgreSQL through faults, network cuts, full disks and a failover, and of one node through power cuts
 	SENDRYD_TEST_NODES=3 SENDRYD_TEST_FAULTS=20 $(PYTEST) -q -s tests/crash/test_nodes.py
+	SENDRYD_TEST_NODES=3 SENDRYD_TEST_FAULTS=all $(PYTEST) -q -s tests/crash/test_nodes.py
+	SENDRYD_TEST_CUTS=10 $(PYTEST) -q -s tests/crash/test_power_cut.py
 	SENDRYD_TEST_FAILOVER=1 $(PYTEST) -q -s tests/crash/test_failover.py
 
 # npm's packages for the interoperability tests; without npm those are skipped.

@@ -22,7 +22,7 @@ CONTAINERS = {"dict", "list", "set", "bytearray", "deque", "defaultdict", "Order
 DOORS = {"accept", "accept_all", "amend"}
 # Files outside runtime/ that read a clock or wait by one, and how.
 CLOCKS = {
-    "testing/mailhost.py": {"asyncio.sleep(self.script.seconds_to_final)"},  # fakes: the delay is scripted
+    "testing/mailhost.py": {"asyncio.sleep(step)"},  # fakes: the delay is scripted
     "testing/nameserver.py": {"asyncio.sleep(self.delay)"},
     "testing/virtualtime.py": {"asyncio.sleep(seconds)", "asyncio.get_running_loop().time"},  # a clock itself
     "testing/waiting.py": {"time.sleep"},  # for other processes

@@ -38,6 +38,11 @@ class Load(ABC):
         for thread in self._threads:
             thread.start()
 
+    def end(self) -> None:
+        """Takes no more messages than those that were begun; a load of unknown length ends so."""
+        with self._lock:
+            self.total = self._next
+
     def join(self) -> None:
         """Waits until all messages are acknowledged."""
         for thread in self._threads:

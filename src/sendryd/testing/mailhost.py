@@ -16,6 +16,7 @@ DEFAULT_EXTENSIONS: Final = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF
 WAIT_TIMEOUT: Final = 60.0  # seconds
 
 CLOSE_TIMEOUT: Final = 5.0  # seconds that a goodbye may take
+LOOK_INTERVAL: Final = 0.1  # seconds between looks whether a client that waits for a reply is still there
 
 
 @dataclass(slots=True)
@@ -278,8 +279,17 @@ class ReceivingServer:
         self.mails.append(mail)
         async with self._changed:
             self._changed.notify_all()
-        await asyncio.sleep(self.script.seconds_to_final)
+        await self._delay(session)
         await self._say(session, self.script.after_final(mail) or refusal or "250 2.0.0 Ok: taken")
+
+    async def _delay(self, session: _Session) -> None:
+        """Waits before the reply to the final dot, unless the client leaves: the connection is not counted as open then."""
+        waited = 0.0
+        while (step := min(self.script.seconds_to_final - waited, LOOK_INTERVAL)) > 0:
+            if session.reader.at_eof():
+                raise _Dropped
+            await asyncio.sleep(step)
+            waited += step
 
 
 def _path(line: str) -> tuple[str, str]:
