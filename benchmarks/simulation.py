@@ -314,6 +314,10 @@ class Shared:
         del most
         return False
 
+    @property
+    def may_begin(self) -> bool:
+        return True
+
     def owns(self, site: str) -> bool:
         return self._world.queue.node_of(site) == self._node
 

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from sendryd.app.cluster import DELIVERY, WEBHOOKS
 from sendryd.app.nodes import ManyNodes
+from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.runtime.clock import SystemClock
 from sendryd.store.base import Owner
@@ -116,20 +117,29 @@ async def test_a_process_exchanges_what_is_known_of_sites_when_its_shares_change
     done = [asyncio.Event() for _ in nodes]
 
     class NoScheduler:
+        shares = None
+
         def busy_sites(self) -> frozenset[str]:
             return frozenset()
 
         def use_shares(self) -> None:
             """Nothing waits."""
 
-    async def exchange(number: int) -> None:
+    class NoConnections:
+        def count_idle(self) -> int:
+            return 0
+
+        def close_idle(self) -> None:
+            """None idles."""
+
+    async def exchange(number: int, _has_gained: object) -> None:
         done[number].set()
 
     first, second = nodes
     await first.join(("delivery",))
     await second.join(("delivery",))
     for number, node in enumerate(nodes):
-        node.attend(cast("Scheduler", NoScheduler()), lambda: None, partial(exchange, number))
+        node.attend(cast("Scheduler", NoScheduler()), cast("ConnectionPool[Any]", NoConnections()), partial(exchange, number))
     tasks = [asyncio.create_task(node.run()) for node in nodes]
     async with asyncio.timeout(30):
         for each in done:

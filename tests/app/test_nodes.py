@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -70,7 +70,7 @@ async def test_connections_that_idled_after_their_last_session_are_closed_before
     nodes = [ManyNodes(store, Owner(node=f"n{number}", boot=number), SystemClock(), f"p{number}") for number in range(2)]
     engines = [Engine(SITE), Engine()]
     for node, engine in zip(nodes, engines, strict=True):
-        node.attend(cast("Scheduler", engine), cast("ConnectionPool[object]", engine), exchange)
+        node.attend(cast("Scheduler", engine), cast("ConnectionPool[Any]", engine), exchange)
         await node.join(("delivery",))
     assert nodes[0].owns(SITE)
     tasks = [asyncio.create_task(node.run()) for node in nodes]

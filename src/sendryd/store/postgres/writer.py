@@ -76,7 +76,7 @@ class PostgresWriter(Writer):
         return StoreUnavailable(f"the transaction was ended by the server {REPEATS} times: {fault}")
 
     def _commit_once(self, batch: Sequence[Operation]) -> BaseException | None:
-        number = ""
+        number, rows = "", self._make_batch()
         try:
             connection = self._connection
             if connection is None or connection.is_broken:
@@ -84,7 +84,7 @@ class PostgresWriter(Writer):
                 connection = self._connection = self._open()
             if self._unknown:
                 self._doubt_committed(connection)
-            rows = self._store(connection, batch)
+            self._store(connection, batch, rows)
             number = connection.value(SQL["current_transaction"], {})
             connection.commit()
             self.commits += 1
@@ -103,9 +103,8 @@ class PostgresWriter(Writer):
             return error
         return None
 
-    def _store(self, connection: PostgresConnection, batch: Sequence[Operation]) -> Batch:
+    def _store(self, connection: PostgresConnection, batch: Sequence[Operation], rows: Batch) -> None:
         connection.begin(is_alone=any(operation.is_alone for operation in batch))
-        rows = self._make_batch()
         named = {number for operation in batch for number in operation.deliveries}
         if named and len(batch) > 1:
             rows.lock(connection, sorted(named))
@@ -114,7 +113,6 @@ class PostgresWriter(Writer):
             left = rows.place(connection, self._contents.put_many(connection, rows.contents))
             self._contents.drop(connection, left)
         rows.store(connection)
-        return rows
 
     def _doubt_committed(self, connection: PostgresConnection) -> None:
         """Marks what was stored by transactions that were taken for failed."""

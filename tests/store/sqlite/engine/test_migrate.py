@@ -1,6 +1,7 @@
 """A migration that databases may have applied keeps its text."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ from sendryd.store.sqlite.engine.migrate import Migration, all_migrations
 TABLE: Final = Path(__file__).parents[3] / "data/migrations.toml"
 
 
-def differences(migrations: list[Migration], recorded: dict[str, str]) -> list[str]:
+def differences(migrations: Sequence[Migration], recorded: dict[str, str]) -> list[str]:
     """What is wrong, with what to do."""
     found = {migration.name: migration.checksum for migration in migrations}
     new = [f'{name} is not in {TABLE.name}: add\n{name} = "{checksum}"' for name, checksum in found.items() if name not in recorded]

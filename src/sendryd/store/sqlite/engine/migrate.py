@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any, Final
 
@@ -32,11 +33,14 @@ class Migration:
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
 
 
-def all_migrations() -> list[Migration]:
+@cache
+def all_migrations() -> tuple[Migration, ...]:
     """The migrations of this version of the program, in order."""
     folder = resources.files("sendryd.store.sqlite").joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [Migration(int(name.partition("_")[0]), name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in names]
+    return tuple(
+        Migration(int(name.partition("_")[0]), name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in names
+    )
 
 
 def applied_versions(connection: apsw.Connection) -> dict[int, str]:
