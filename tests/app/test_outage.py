@@ -1,4 +1,4 @@
-"""The lines about a database that does not answer: one at the start, one a minute, one at the end."""
+"""The lines about a database that does not answer: one at the start, one a minute or of another reason, one at the end."""
 
 import structlog
 
@@ -25,6 +25,18 @@ async def test_an_outage_is_told_when_it_begins_each_minute_and_when_it_is_over(
     assert logs[0]["error"] == str(AWAY)
     assert (logs[1]["seconds"], logs[-1]["seconds"], logs[-1]["faults"]) == (OUTAGE_INTERVAL, 150, 150)
     assert logs[-1]["lines_left_out"] == 150
+
+
+async def test_another_reason_is_told_soon_and_once() -> None:
+    clock = ManualClock()
+    outage = Outage(clock.monotonic)
+    read_only = StoreUnavailable("the database at db:5432/mail takes no changes; connect to the primary server")
+    with structlog.testing.capture_logs() as logs:
+        outage.note(AWAY)
+        for _ in range(20):
+            outage.note(read_only)
+            await clock.sleep(1.0)
+    assert [(each["event"], each["error"]) for each in logs] == [("database_away", str(AWAY)), ("database_still_away", str(read_only))]
 
 
 async def test_an_answer_between_faults_ends_no_outage() -> None:

@@ -102,7 +102,7 @@ def see_a_destination_come_and_go(page: Page, world: World) -> None:
     thing.wait_for()
     assert heading(page) == "One thing needs you"
     assert "does not answer" in thing.inner_text()
-    assert page.locator('tr[data-destination="example.org"]').count() == 1
+    page.wait_for_selector('tr[data-destination="example.org"]')
     assert thing.get_by_role("link").get_attribute("href") == "/queue/example.org"
     start_again()
     thing.wait_for(state="detached")

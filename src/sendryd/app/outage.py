@@ -1,4 +1,4 @@
-"""What the log says of a database that does not answer: a line when it is away, one a minute, one when it is back.
+"""What the log says of a database that does not answer: a line when it is away, one a minute or when the reason is another, one when it is back.
 
 Each part of the program that asks the database meets the same fault. Their lines are left out meanwhile and counted.
 """
@@ -11,6 +11,7 @@ from sendryd.runtime.log import get_logger
 from sendryd.store.errors import StoreError
 
 OUTAGE_INTERVAL: Final = 60.0  # seconds between two lines
+CHANGE_INTERVAL: Final = 5.0  # seconds between two lines of different reasons: a server that ends gives three at once
 # Seconds without a fault after which an answer means that the database is back: of many connections one ends after the other.
 QUIET: Final = 1.0
 FAULTS: Final = ("StoreUnavailable(", "StoreFull(")  # how `repr` of the faults begins in the lines of others
@@ -26,6 +27,7 @@ class Outage:
         self._lock = Lock()
         self._since: float | None = None  # monotonic seconds; None: the database answers
         self._told = self._latest = 0.0
+        self._reason = ""  # of the last line
         self._faults = self._left_out = 0
 
     def note(self, fault: Exception | None) -> bool:
@@ -37,12 +39,15 @@ class Outage:
             self._latest = now
             self._faults += 1
             if self._since is None:
-                self._since = self._told = now
-                log.error("database_away", error=str(fault), advice="mail waits and clients are put off until the database answers")
-            elif now - self._told >= OUTAGE_INTERVAL:
-                self._told = now
-                log.error("database_still_away", error=str(fault), **self._figures(now))
+                self._since = now
+                self._tell(now, fault, "database_away", advice="mail waits and clients are put off until the database answers")
+            elif now - self._told >= (OUTAGE_INTERVAL if str(fault) == self._reason else CHANGE_INTERVAL):
+                self._tell(now, fault, "database_still_away", **self._figures(now))
             return True
+
+    def _tell(self, now: float, fault: Exception, event: str, **fields: object) -> None:
+        self._told, self._reason = now, str(fault)
+        log.error(event, error=self._reason, **fields)
 
     def _answered(self, now: float) -> bool:
         if self._since is not None and now - self._latest >= QUIET:
