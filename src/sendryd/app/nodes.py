@@ -38,7 +38,7 @@ GOODBYE: Final = (
 LOOK_INTERVAL: Final = 0.5  # seconds between looks whether a predecessor still runs
 FORGET_INTERVAL: Final = 600.0  # seconds between deletions of counts that are over
 CUT_OFF: Final = 8.0  # seconds after which a process that may begin nothing ends what is under way: before the others take over
-EXCHANGE_TIME: Final = 2.0  # seconds for which sites that this process has gained wait for what is known of them; it takes milliseconds
+EXCHANGE_TIME: Final = 2.0  # seconds that a gained site waits for the state of its lane at the most; reading takes milliseconds
 WATCH_INTERVAL: Final = 0.5  # seconds between looks whether that is due
 SAFETY: Final = 10.0  # seconds before its leases end that a process begins nothing more: the longest that a session takes to begin
 TURN_INTERVAL: Final = 2.0  # seconds between looks whether it is this process's turn to do what one alone does
@@ -79,9 +79,9 @@ class ManyNodes(OneNode):
         self.bells = Bells(store, clock, self._bells_here)
 
     def attend(self, scheduler: "Scheduler", pool: "ConnectionPool[Any]", exchange: Exchange) -> None:
-        """Tells the delivery engine of other shares from now on, and asks it what is under way. `pool` has the connections that idle.
-        `exchange` stores what is known of sites for their next owners, and reads what their earlier owners have stored. Its argument tests
-        whether this process has gained a site.
+        """Tells the delivery engine of changed shares, and asks it for the sites that it sends to. `pool` holds the idle connections.
+        `exchange` stores the lanes' states for the next owners of sites, and reads those of the earlier owners. Its argument tests whether
+        this process has gained a site.
         """
         self._scheduler, self._close_idle, self._idle, self._exchange = scheduler, pool.close_idle, pool.count_idle, exchange
 
@@ -193,7 +193,7 @@ class ManyNodes(OneNode):
         return shares.sessions_of_one_hop() + self._idle() if self._most and shares is not None else 0
 
     async def _begin_exchange(self, exchange: Exchange, gained: frozenset[int]) -> None:
-        """Exchanges what is known of sites, before sessions with those begin that this process has gained: as long as that is short."""
+        """Exchanges the lanes' states. Sites that this process has gained wait for it, `EXCHANGE_TIME` at the most."""
         self._exchanging = asyncio.get_running_loop().create_task(exchange(lambda site: site != ANY_DOMAIN and shard_of(site) in gained))
         await asyncio.wait({self._exchanging}, timeout=EXCHANGE_TIME)
 

@@ -1,4 +1,4 @@
-"""What the log says of a database that does not answer: a line when it is away, one a minute or when the reason is another, one when it is back.
+"""The log's lines about a database that does not answer: one at the start, one a minute, one for each new reason, one at the end.
 
 Each part of the program that asks the database meets the same fault. Their lines are left out meanwhile and counted.
 """
