@@ -54,6 +54,7 @@ def test_list_and_its_filters(cli: Any, message: NewMessage) -> None:
     }
     for options, count in (
         (("--domain", "ONE.test"), 1),
+        (("--domain", "one.test."), 1),
         (("--domain", "three.test"), 0),
         (("--state", "queued"), 2),
         (("--state", "sending"), 0),
@@ -66,6 +67,23 @@ def test_list_and_its_filters(cli: Any, message: NewMessage) -> None:
     ):
         assert len(cli.json("queue", "list", *options)["data"]) == count, options
     assert [line.split("\t")[0] for line in cli.run("queue", "list", "--domain", "one.test").stdout.splitlines()] == [first]
+
+
+@pytest.mark.usefixtures("message")
+@pytest.mark.parametrize("domain", ["", " ", ".", "not a domain", "one..test", "@one.test", ":25"])
+def test_what_is_no_domain_chooses_no_mail(cli: Any, domain: str) -> None:
+    changes = (
+        ("retry",),
+        ("hold",),
+        ("release",),
+        ("cancel",),
+        ("bounce", "--reason", "x"),
+        ("reprioritise", "bulk"),
+        ("reroute", "--back"),
+    )
+    for command in (("list",), *changes):
+        assert "is not a domain name such as" in cli.run("queue", *command, "--domain", domain, status=2).stderr, command
+    assert [item["state"] for item in cli.json("queue", "list")["data"]] == ["queued", "queued"]
 
 
 def test_show_says_why_a_delivery_waits(cli: Any, message: NewMessage) -> None:

@@ -3,7 +3,16 @@
 import pytest
 
 from sendryd.policy.routing import Security, SmartHost
-from sendryd.policy.smarthost import domain_of, lane_of, parse_destination, parse_smart_host, smart_host_lane, split_lane, write_smart_host
+from sendryd.policy.smarthost import (
+    domain_of,
+    lane_of,
+    parse_destination,
+    parse_smart_host,
+    parse_wanted,
+    smart_host_lane,
+    split_lane,
+    write_smart_host,
+)
 from sendryd.smtp.address import AddressError
 
 
@@ -77,3 +86,14 @@ def test_a_destination_is_a_domain_or_the_lane_of_a_smart_host(text: str) -> Non
 def test_what_is_no_destination_is_refused(text: str) -> None:
     with pytest.raises(AddressError):
         parse_destination(text)
+
+
+@pytest.mark.parametrize("text", ["Example.ORG", "mail.example.com:587", "127.0.0.1:1", "[2001:db8::1]:25~0123456789abcdef"])
+def test_mail_is_wanted_by_its_domain_its_lane_or_the_place_of_a_smart_host(text: str) -> None:
+    assert parse_wanted(text) == text.lower()
+
+
+@pytest.mark.parametrize("text", ["", ":25", "mail.example.com:", "mail.example.com:x", "u@mail.example.com:25", "mail.example.com:587~"])
+def test_what_names_no_mail_is_refused(text: str) -> None:
+    with pytest.raises(AddressError):
+        parse_wanted(text)

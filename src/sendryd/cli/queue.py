@@ -27,6 +27,7 @@ from sendryd.cli.queuechoice import (
     State,
     Yes,
     count_words,
+    destination_of,
     filter_of,
     states_of,
 )
@@ -66,11 +67,11 @@ Target = Annotated[str, typer.Argument(metavar="ID", help="A message (em_…) or
 @app.command("list")
 def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False) -> None:
     """List waiting deliveries, or those in another --state."""
-    states, age = states_of(state), duration(older_than)
+    toward, states, age = destination_of(domain), states_of(state), duration(older_than)
 
     async def work(basics: Basics) -> tuple[list[QueuedDelivery], list[str]]:
         which = QueueFilter(
-            toward=domain.lower() if domain else None,
+            toward=toward,
             states=states,
             created_before=basics.clock.now() - age if age is not None else None,
         )
@@ -315,13 +316,13 @@ def reprioritise(
     choice = Choice(target, domain, None, older_than, reason)
     if choice.is_empty:
         raise typer.BadParameter("name a message or a delivery, or choose with --domain or --older-than")
-    which, age = filter_of(target) if target is not None else QueueFilter(), duration(older_than)
+    which, toward, age = filter_of(target) if target is not None else QueueFilter(), destination_of(domain), duration(older_than)
 
     async def work(basics: Basics) -> int:
         if target is not None and not await basics.store.list_queue(which, limit=1):
             raise CommandFailed(f"there is no {target}")
         created_before = basics.clock.now() - age if age is not None else None
-        chosen = replace(which, toward=domain.lower() if domain else None, created_before=created_before)
+        chosen = replace(which, toward=toward, created_before=created_before)
         destinations = Destinations(basics.store, basics.audit, clock=basics.clock, ids=basics.ids)
         try:
             return await destinations.reprioritise(chosen, priority, AUTHOR, target=target or choice.words, reason=reason)

@@ -12,6 +12,8 @@ from sendryd.cli.output import fail
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, parse_id
 from sendryd.model.message import MessageStatus
+from sendryd.policy.smarthost import parse_wanted
+from sendryd.smtp.address import AddressError
 from sendryd.store.base import QueueFilter
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
@@ -32,6 +34,16 @@ def states_of(word: str | None) -> frozenset[DeliveryState] | None:
     if word not in STATES:
         raise typer.BadParameter(f"--state is one of {', '.join(STATES)}")
     return frozenset(state for state in DeliveryState for attempts in (0, 1) if delivery_word(state, attempts) == word)
+
+
+def destination_of(text: str | None) -> str | None:
+    """What --domain names, as deliveries have it. Raises `BadParameter` for what is no domain: an empty value must not choose all mail."""
+    if text is None:
+        return None
+    try:
+        return parse_wanted(text.strip().removesuffix("."))
+    except AddressError:
+        raise typer.BadParameter(f"--domain: {text!r} is not a domain name such as example.com") from None
 
 
 def filter_of(text: str) -> QueueFilter:
@@ -65,12 +77,17 @@ class Choice:
         """What the audit calls the deliveries that options have chosen: the domain, or the options."""
         named = (("--domain", self.domain), ("--state", self.state), ("--older-than", self.older_than))
         given = [(option, value) for option, value in named if value is not None]
-        return given[0][1].lower() if len(given) == 1 and self.domain else " ".join(f"{option} {value}" for option, value in given)
+        return (
+            destination_of(self.domain) or ""
+            if len(given) == 1 and self.domain
+            else " ".join(f"{option} {value}" for option, value in given)
+        )
 
     def check(self) -> None:
         """Raises `BadParameter` where nothing is chosen, or for an option of another form."""
         if self.is_empty:
             raise typer.BadParameter("name a message or a delivery, or choose with --domain, --state or --older-than")
+        destination_of(self.domain)
         states_of(self.state)
         duration(self.older_than)
 
@@ -81,7 +98,7 @@ class Choice:
             raise CommandFailed(f"there is no {self.target}")
         return replace(
             which,
-            toward=self.domain.lower() if self.domain else None,
+            toward=destination_of(self.domain),
             states=states_of(self.state),
             has_attempts=HAS_ATTEMPTS.get(self.state or ""),
             created_before=basics.clock.now() - age if age is not None else None,

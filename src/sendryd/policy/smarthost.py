@@ -113,6 +113,13 @@ def parse_destination(text: str) -> str:
     return f"{place}~{mark}"
 
 
+def parse_wanted(text: str) -> str:
+    """What `is_toward` takes: a recipient domain, the lane of a smart host, or its host and port alone. Raises `AddressError`."""
+    if ":" in text and "~" not in text:
+        return parse_destination(f"{text}~{'0' * _MARK}").partition("~")[0]
+    return parse_destination(text)
+
+
 def domain_of(forward_path: str, lane: str | None) -> str:
     """The domain of a delivery as it is stored: the lane of the smart host, else the recipient's domain."""
     if lane:
