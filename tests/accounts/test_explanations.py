@@ -9,8 +9,9 @@ import pytest
 from sendryd.accounts.explanations import Surroundings, explain_delivery, facts_of, read_surroundings
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType, Metadata
-from sendryd.model.ids import DeliveryId, EventId
+from sendryd.model.ids import AccountId, DeliveryId, EventId, SuppressionId
 from sendryd.model.lane import LaneSnapshot, TriedServer
+from sendryd.model.suppression import Suppression, SuppressionReason
 from sendryd.policy.explain import Tone
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.store.base import QueuedDelivery, Store
@@ -86,6 +87,29 @@ def test_a_suppressed_delivery_says_since_when(delivery: QueuedDelivery, metadat
     events = [event(1, EventType.SUPPRESSED, metadata, of=delivery)]
     found = explain_delivery(replace(delivery, state=DeliveryState.SUPPRESSED), events, NOW, lifetime=LIFETIME)
     assert found.sentence.startswith("Not sent: ann@corp.example is suppressed since 5 May, after ")
+
+
+@pytest.mark.parametrize(
+    ("reason", "days", "said"),
+    [
+        (SuppressionReason.MANUAL, 2, "since 3 May, after an entry by hand."),
+        (SuppressionReason.COMPLAINT, 2, "since 3 May, after a complaint."),
+        (SuppressionReason.MANUAL, -1, "since 5 May, after an entry in the list."),  # lifted, and entered again later
+    ],
+)
+def test_a_skipped_delivery_says_what_put_its_address_on_the_list(
+    delivery: QueuedDelivery, reason: SuppressionReason, days: int, said: str
+) -> None:
+    entered_at = NOW - timedelta(days=days)
+    entry = Suppression(id=SuppressionId(1), account_id=AccountId(1), email="ann@corp.example", reason=reason, created_at=entered_at)
+    found = explain_delivery(
+        replace(delivery, state=DeliveryState.SUPPRESSED),
+        [event(1, EventType.SUPPRESSED, {"reason": "suppressed"}, of=delivery)],
+        NOW,
+        lifetime=LIFETIME,
+        around=Surroundings(entries={delivery.id: entry}),
+    )
+    assert found.sentence == f"Not sent: ann@corp.example is suppressed {said}"
 
 
 def test_a_complaint_after_delivery_comes_first(delivery: QueuedDelivery) -> None:

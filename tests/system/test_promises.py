@@ -96,6 +96,8 @@ def test_an_address_is_suppressed_for_its_own_fault_alone_until_that_is_lifted(f
     again = submit(world, "unknown@example.org", "disabled@example.org")
     assert world.relay.wait_for_status(again, {"failed"}, key=world.live_key)["status"] == "failed"  # nothing could be tried
     assert types(world, again, "unknown@example.org") == ["queued", "suppressed"]
+    said = [each["explanation"] for each in world.relay.json("queue", "show", again)["data"]]
+    assert [sentence.endswith(", after a hard bounce.") for sentence in said] == [True, True], said
 
     for name in own:
         world.relay.run("suppressions", "remove", f"{name}@example.org")

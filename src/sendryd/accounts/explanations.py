@@ -10,6 +10,7 @@ from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import DeliveryId
 from sendryd.model.lane import LaneSnapshot
+from sendryd.model.suppression import Suppression
 from sendryd.policy.address_key import normalise_address
 from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold, Lane, Suppressed, explain, nothing_reachable
 from sendryd.policy.explain.reachability import LATELY
@@ -30,7 +31,7 @@ _CAUSES: Final[Mapping[str, str]] = {
 
 MAX_LANES: Final = 100  # the latest, which tell whether any server can be reached
 MAX_AHEAD: Final = 10_000  # counted
-MAX_COUNTED: Final = 20  # deliveries of a message of which those before them are counted
+MAX_COUNTED: Final = 20  # deliveries of a message of which those before them are counted, or the entry that suppresses them is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,9 @@ class Surroundings:
     lanes: Mapping[str, LaneSnapshot] = field(default_factory=dict)  # by next hop
     ahead: Mapping[DeliveryId, int] = field(default_factory=dict)  # deliveries that are due earlier, by delivery
     suppressed: frozenset[DeliveryId] = frozenset()  # bounced deliveries to addresses that are suppressed now
+    entries: Mapping[DeliveryId, Suppression] = field(
+        default_factory=dict
+    )  # of deliveries that were skipped: what suppresses the address now
     nothing_reachable: bool = False
 
     def site(self, domain: str) -> str:
@@ -61,6 +65,7 @@ async def read_surroundings(store: Store, domains: Iterable[str], now: datetime,
         lanes={each.next_hop: each for each in await store.find_lanes([*domains, ANY_DOMAIN])},
         ahead={each.id: await store.count_ahead(each.domain, each.due_at, most=MAX_AHEAD) for each in waiting},
         suppressed=await _find_suppressed(store, of),
+        entries=await _find_entries(store, of),
         nothing_reachable=nothing_reachable(await store.list_lanes(since=now - LATELY, limit=MAX_LANES), now),
     )
 
@@ -73,6 +78,13 @@ async def _find_suppressed(store: Store, deliveries: Sequence[QueuedDelivery]) -
     paths = sorted({normalise_address(each.forward_path) for each in bounced})
     found = await store.find_suppressed(bounced[0].message.account_id, paths)
     return frozenset(each.id for each in bounced if normalise_address(each.forward_path) in found)
+
+
+async def _find_entries(store: Store, deliveries: Sequence[QueuedDelivery]) -> dict[DeliveryId, Suppression]:
+    """What suppresses the addresses of skipped deliveries: the entry says why and since when, the event says only that there was one."""
+    skipped = [each for each in deliveries if each.state is DeliveryState.SUPPRESSED][:MAX_COUNTED]
+    found = {each.id: await store.get_suppression(each.message.account_id, normalise_address(each.forward_path)) for each in skipped}
+    return {number: entry for number, entry in found.items() if entry is not None}
 
 
 def explain_delivery(
@@ -124,7 +136,9 @@ def facts_of(
         hold=_hold(delivery) if delivery.state is DeliveryState.HELD else None,
         lane=_lane(delivery, around),
         nothing_reachable=around.nothing_reachable,
-        suppressed=_suppressed(latest.get(EventType.SUPPRESSED), endings if delivery.id in around.suppressed else []),
+        suppressed=_suppressed(
+            latest.get(EventType.SUPPRESSED), endings if delivery.id in around.suppressed else [], around.entries.get(delivery.id)
+        ),
         complaint=Complaint(at=complained.created_at) if complained else None,
         size=message.size,
         is_captured=message.mode is KeyMode.TEST,
@@ -183,11 +197,15 @@ def _hold(delivery: QueuedDelivery) -> Hold:
     return Hold(reason=reason, note=delivery.last_reply.removeprefix("Held: ") if damaged else "", crashes=delivery.crashes)
 
 
-def _suppressed(event: Event | None, bounces: Sequence[Event]) -> Suppressed | None:
+def _suppressed(event: Event | None, bounces: Sequence[Event], entry: Suppression | None) -> Suppressed | None:
     if event is None:
         return Suppressed(since=bounces[-1].created_at, cause=_CAUSES["hard_bounce"]) if bounces else None
     reason = _text(event.metadata, "reason")
-    return Suppressed(since=event.created_at, cause=_CAUSES.get(reason, reason.replace("_", " ") or "an entry in the list"))
+    if reason in _CAUSES:
+        return Suppressed(since=event.created_at, cause=_CAUSES[reason])
+    if entry is not None and entry.created_at <= event.created_at:  # a later entry is not why this mail was skipped
+        return Suppressed(since=entry.created_at, cause=_CAUSES[entry.reason.value])
+    return Suppressed(since=event.created_at, cause="an entry in the list")
 
 
 def _text(metadata: Mapping[str, object], name: str) -> str:
