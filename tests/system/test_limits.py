@@ -57,6 +57,7 @@ def test_an_unwritable_store_refuses_mail_and_fails_readiness(tmp_path: Path) ->
     with RelayProcess(tmp_path / "data") as relay, logged_in(relay, relay.keys["test"]) as smtp:
         assert submit(smtp).startswith("250 2.0.0 Ok: queued as em_")
         with closing(apsw.Connection(str(relay.data_dir / "sendryd.db"))) as other:
+            other.set_busy_timeout(30_000)  # milliseconds: the program may be writing now
             other.execute("BEGIN IMMEDIATE")  # somebody else writes, and does not come to an end
             try:
                 smtp.mail(AUTHOR)
