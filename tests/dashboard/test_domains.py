@@ -156,6 +156,7 @@ def test_each_verified_record_is_right(reader: Browser) -> None:
     shown = reader.get(f"/domains/{SENDING_DOMAIN}")
     assert {verdict for verdict, _ in records(shown).values()} == {"right"}
     assert "Every required record is right." in shown
+    assert "Receivers can check the signature that each mail gets here" in records(shown)["dkim"][1]
     assert shown.text.count('aria-label="Copy the') == 9
 
 

@@ -38,6 +38,12 @@ PURPOSES: Final = {
     RecordPurpose.TLS_RPT: "TLS-RPT: where others report TLS that failed",
     RecordPurpose.DANE: "DANE: the key of this mail server, for zones with DNSSEC",
 }
+# What a record that is right does, in a sentence without its full stop.
+_EFFECTS: Final = {
+    RecordPurpose.SPF: "Receivers accept this server as a sender for the domain",
+    RecordPurpose.DKIM: "Receivers can check the signature that each mail gets here",
+    RecordPurpose.DMARC: "Receivers find the policy for mail that only pretends to come from the domain",
+}
 _URGENCY: Final = (Verdict.EDIT, Verdict.UNKNOWN, Verdict.RIGHT, Verdict.ADVISED, Verdict.OPTIONAL)
 _OUR_RESOLVER: Final = "our resolver"
 
@@ -65,7 +71,7 @@ class RecordView:
     tone: str
     shape: str
     word: str
-    reason: str
+    reason: str  # what is wrong, or what a record that is right does
     advice: str
     edit: Edit | None  # None: not known, none needed, or `value` is all there is to it
     found: tuple[str, ...]  # a record that is right and differs from `value`
@@ -215,7 +221,7 @@ def _record(record: DnsRecord, last: PastCheck | None) -> RecordView:
         tone=tone,
         shape=shape,
         word="DNS gives no answer" if has_no_answer(record) else word,
-        reason=record.reason.partition(": ")[0],
+        reason=record.reason.partition(": ")[0] or (_EFFECTS.get(record.purpose, "") if verdict is Verdict.RIGHT else ""),
         advice=_advice(record, found),
         edit=edit if edit and edit.deletes else None,
         found=found if found and verdict is Verdict.RIGHT and found != (record.value,) else (),
