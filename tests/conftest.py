@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 # Where nothing compiled may be kept, each process of the tests compiles Hypothesis, and each of the hundreds of programs that they start compiles
@@ -55,13 +55,16 @@ _LOG_PROCESSORS: list[structlog.typing.Processor] = [
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sockets: may open sockets on loopback")
-    config.addinivalue_line("markers", "virtual_time: runs in an event loop whose time passes only while every task waits")
+    config.addinivalue_line("markers", "virtual_time(sockets=False): runs in an event loop whose time passes only while every task waits")
     config.addinivalue_line("markers", "needs(*programs): outside programs that the test cannot do without")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop of a test: with virtual time where its marker says so, else the usual one."""
-    return {"virtual": VirtualTimeLoop} if item.get_closest_marker("virtual_time") else {"usual": asyncio.new_event_loop}
+    marker = item.get_closest_marker("virtual_time")
+    if marker is None:
+        return {"usual": asyncio.new_event_loop}
+    return {"virtual": partial(VirtualTimeLoop, has_both_ends=marker.kwargs.get("sockets", False))}
 
 
 @pytest.hookimpl(trylast=True)

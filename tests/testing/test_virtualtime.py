@@ -66,3 +66,30 @@ async def test_the_clock_goes_with_the_loop() -> None:
     assert (clock.now() - before).total_seconds() == 90
     assert (clock.settled() - settled).total_seconds() == 90
     assert clock.unix_ms() == int(clock.now().timestamp() * 1000)
+
+
+@pytest.mark.virtual_time(sockets=True)
+async def test_time_jumps_beside_sockets_that_have_both_ends_in_the_test_and_never_past_what_was_written() -> None:
+    loop, silent = asyncio.get_running_loop(), asyncio.Event()
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if line == b"say nothing\n":
+                await silent.wait()
+            writer.write(line)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1")
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    for _ in range(100):
+        writer.write(b"hello\n")
+        assert await asyncio.wait_for(reader.readline(), HOUR) == b"hello\n"
+    assert loop.time() == START
+    writer.write(b"say nothing\n")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.readline(), HOUR)
+    assert loop.time() == pytest.approx(START + HOUR)
+    silent.set()
+    writer.close()
+    server.close()
+    await server.wait_closed()

@@ -76,7 +76,9 @@ class Visit:
         self._started = connector.clock.monotonic()
 
     async def run(self, deliveries: Sequence[ClaimedDelivery]) -> Signal:
-        """GOOD if the server had something to say of the message or of a recipient."""
+        """GOOD if the server had something to say of the message or of a recipient. NEUTRAL if its answer to the content was lost: that is no
+        success, and a site whose sessions stall there must not count as a good one.
+        """
         waiting, size = list(deliveries), 1 if self._sender.is_own else len(deliveries)  # an own return path names one recipient
         while waiting:
             group, rest = waiting[:size], waiting[size:]
@@ -89,7 +91,8 @@ class Visit:
                 if self._fall_back(fault, len(waiting)):
                     continue
                 self._judge_fault(fault, group, rest)
-                return Signal.NEUTRAL if fault.failure is NetworkFailure.NOT_BOUND else self._signal(deliveries)
+                says_nothing = fault.is_in_doubt or fault.failure is NetworkFailure.NOT_BOUND
+                return Signal.NEUTRAL if says_nothing else self._signal(deliveries)
             except BaseException:
                 if self._connection is not None:
                     self._connection.abort()

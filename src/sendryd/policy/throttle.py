@@ -22,7 +22,7 @@ class Signal(Enum):
 
     GOOD = auto()  # it answered MAIL or later commands
     BAD = auto()  # no session, or one that ended before MAIL
-    NEUTRAL = auto()  # it was not contacted
+    NEUTRAL = auto()  # it was not contacted, or its answer to the content was lost
 
 
 @valuetype(frozen=True, slots=True)

@@ -6,7 +6,7 @@ has, nor one below it, is NXDOMAIN; a name without the type is NODATA.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -26,7 +26,9 @@ Zone = dict[tuple[str, str], list[str]]
 
 
 class NameServer:
-    """The server. `servfail`, `dropped` and `truncated` hold names (lower case, no final dot) with that fate."""
+    """The server. `servfail`, `dropped` and `truncated` hold names (lower case, no final dot) with that fate; `servfail` also a name with a type,
+    as in "example.test MX".
+    """
 
     def __init__(self, zone: Mapping[tuple[str, str], list[str]] | None = None) -> None:
         self.zone: Zone = {}
@@ -35,7 +37,9 @@ class NameServer:
         self.truncated: set[str] = set()
         self.is_authoritative = True
         self.delay = 0.0  # seconds before every answer
+        self.forge: Callable[[bytes], Sequence[bytes]] = lambda _query: ()  # what another one says before each answer over UDP
         self.ttl = TTL
+        self.additional: dict[tuple[str, str], list[tuple[str, str, str]]] = {}  # name, type and value of records beside an answer
         self.queries: Counter[tuple[str, str]] = Counter()
         self.host = "127.0.0.1"
         self.port = 0
@@ -68,6 +72,10 @@ class NameServer:
         """Stops."""
         if self._udp:
             self._udp.close()
+        self.end_tcp()
+
+    def end_tcp(self) -> None:
+        """Answers over UDP alone from now on."""
         if self._tcp:
             self._tcp.close()
 
@@ -92,7 +100,7 @@ class NameServer:
             return None
         response = dns.message.make_response(query, recursion_available=True)
         response.flags |= dns.flags.AA if self.is_authoritative else 0
-        if name in self.servfail:
+        if not self.servfail.isdisjoint({name, f"{name} {kind}"}):
             response.set_rcode(dns.rcode.SERVFAIL)
         elif is_udp and name in self.truncated:
             response.flags |= dns.flags.TC
@@ -111,6 +119,8 @@ class NameServer:
             if values is not None:
                 if values:
                     response.answer.append(dns.rrset.from_text_list(_absolute(name), self.ttl, "IN", kind, values))
+                for other, of_kind, value in self.additional.get((name, kind), ()):
+                    response.additional.append(dns.rrset.from_text(_absolute(other), self.ttl, "IN", of_kind, value))
                 return
             alias = self.zone.get((name, "CNAME"))
             if not alias:
@@ -146,6 +156,8 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, int]) -> None:
+        for forged in self._server.forge(data):
+            self._transport.sendto(forged, addr)
         answer = self._server.answer(data, is_udp=True)
         if answer is not None:
             asyncio.get_running_loop().call_later(self._server.delay, self._transport.sendto, answer, addr)

@@ -6,6 +6,8 @@ Rules, after Trio's `MockClock` with `autojump_threshold`:
 - Once nothing is ready, the loop's time jumps to the next timer: `asyncio.sleep`, `asyncio.timeout`, `call_later`.
 - While a job runs in a thread of the executor, or a socket or pipe is watched, the loop waits in real time instead and does not jump.
   What a test waits for then comes from outside, and no jump can tell how long it takes.
+- `@pytest.mark.virtual_time(sockets=True)` is for tests that have both ends of each socket: what one end writes to loopback is there for the
+  other when the call returns, so the time jumps once all sockets have been quiet for a moment.
 
 Streams of `runtime.memory` and `store.memory` need nothing from outside. A test asks for the loop with `@pytest.mark.virtual_time`.
 """
@@ -23,13 +25,16 @@ Result = TypeVar("Result")
 
 START = 1000.0  # seconds; monotonic time of a new loop: not 0, so that "0 seconds ago" and "never" differ
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)  # wall time of a clock at the start of its loop
+# Real seconds for which sockets are quiet before the time jumps: the kernel may put off what it delivers on loopback while it is busy.
+QUIET = 0.001
 
 
 class _Selector(selectors.DefaultSelector):
     """Reports ready files; moves the time if nothing is ready and nothing outside the loop is awaited."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_both_ends: bool) -> None:
         super().__init__()
+        self._has_both_ends = has_both_ends
         self.now = START
         self.jobs = 0  # in threads
 
@@ -37,8 +42,11 @@ class _Selector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if timeout is None or self.jobs or len(self.get_map()) > 1:  # the first is the loop's own wake-up
+        is_watching = len(self.get_map()) > 1  # the first is the loop's own wake-up
+        if timeout is None or self.jobs or (is_watching and not self._has_both_ends):
             return super().select(timeout)
+        if is_watching and (ready := super().select(QUIET)):
+            return ready
         self.now += timeout
         return []
 
@@ -46,8 +54,9 @@ class _Selector(selectors.DefaultSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """The loop. `time()` is in virtual seconds."""
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    def __init__(self, *, has_both_ends: bool = False) -> None:
+        """`has_both_ends`: all peers of its sockets are in this loop."""
+        self._virtual = _Selector(has_both_ends=has_both_ends)
         super().__init__(self._virtual)
         self._clock_resolution = 1e-9  # of the sum below, not of the machine's clock
 
