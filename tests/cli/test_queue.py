@@ -226,6 +226,10 @@ def test_a_destination_and_an_account_are_stopped_and_go_on(cli: Any, message: N
     assert [row["name"] for row in cli.json("queue", "suspensions")["data"]] == ["mx.one.test"]
     cli.run("queue", "suspend", "--domain", "one.test", "--all", status=2)
     cli.run("queue", "suspend", status=2)
+    for option, value in (("--account", ""), ("--account", " "), ("--site", ""), ("--site", "*"), ("--domain", "")):
+        for command in ("suspend", "resume"):
+            cli.run("queue", command, option, value, status=2)
+    assert [row["name"] for row in cli.json("queue", "suspensions")["data"]] == ["mx.one.test"]
 
 
 @pytest.mark.usefixtures("message")

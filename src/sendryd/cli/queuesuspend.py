@@ -48,6 +48,10 @@ class Stop:
         given = [self.domain, self.site, self.account, self.everything or None, self.address, self.pool]
         if sum(each is not None for each in given) != 1:
             raise typer.BadParameter("choose one of --domain, --site, --account, --all, --address and --pool")
+        if self.account is not None and not self.account.strip():
+            raise typer.BadParameter("--account: name one by its id org_…, or default")
+        if self.site is not None and self.site.strip() in {"", ANY_DOMAIN}:
+            raise typer.BadParameter("--site: name one as queue show does; --all is all mail")
         return self.address is not None or self.pool is not None
 
     @property
@@ -86,7 +90,7 @@ def suspend(
     async def work(basics: Basics) -> int | None:
         if destination is None:
             changes = Suspensions(basics.store, basics.audit, clock=basics.clock)
-            held = await changes.suspend(await _account(basics, account or DEFAULT), AUTHOR, name=NAME, length=period, reason=reason)
+            held = await changes.suspend(await _account(basics, account or ""), AUTHOR, name=NAME, length=period, reason=reason)
             if held is None:
                 raise CommandFailed("the account is suspended already")
             return held
@@ -121,7 +125,7 @@ def resume(
     async def work(basics: Basics) -> int | None:
         if destination is None:
             changes = Suspensions(basics.store, basics.audit, clock=basics.clock)
-            released = await changes.resume(await _account(basics, account or DEFAULT), AUTHOR)
+            released = await changes.resume(await _account(basics, account or ""), AUTHOR)
             if released is None:
                 raise CommandFailed("the account is not suspended")
             return released
