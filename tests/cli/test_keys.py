@@ -52,6 +52,12 @@ def test_a_name_that_is_none(cli: Any, name: str) -> None:
     assert "1 to 100" in cli.run("keys", "create", "--name", name, status=2).stderr
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "tab\there", "\x1b[31mred"])
+def test_a_name_is_one_line_as_in_the_api(cli: Any, name: str) -> None:
+    assert "line breaks" in cli.run("keys", "create", "--name", name, status=2).stderr
+    assert cli.json("keys", "list")["data"] == []
+
+
 def test_revoke(cli: Any) -> None:
     made = cli.json("keys", "create", "--name", "shop")
     revoked = cli.json("keys", "revoke", made["id"])

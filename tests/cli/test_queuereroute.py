@@ -62,6 +62,8 @@ def test_the_audit_has_the_way_without_the_password(cli: Any, waiting: str) -> N
         ("--domain", "one.test"),
         ("--pool", "bulk", "--back", "--domain", "one.test"),
         ("--back",),
+        ("--smarthost", "", "--domain", "one.test"),
+        ("--pool", "", "--domain", "one.test"),
         ("--back", "--older-than", "soon"),
         ("--back", "--state", "moon"),
     ],

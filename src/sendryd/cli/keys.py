@@ -7,6 +7,7 @@ import typer
 
 from sendryd.api.api_keys.schema import key_json, new_key_json
 from sendryd.api.framework.answers import page
+from sendryd.api.framework.bodies import one_line
 from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics
 from sendryd.app.values import parse_period
 from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
@@ -47,6 +48,10 @@ def create(
     """Create a key and print it once."""
     if not name.strip() or len(name) > MAX_NAME:
         raise typer.BadParameter(f"a name has 1 to {MAX_NAME} characters")
+    try:
+        one_line(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"--name: {error}") from None
     lifetime = duration(expires, parse_period)
 
     async def work(basics: Basics) -> tuple[ApiKey, str]:

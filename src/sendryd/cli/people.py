@@ -6,6 +6,7 @@ import typer
 
 from sendryd.accounts.audit import Client
 from sendryd.accounts.people import BadPersonField, member_id
+from sendryd.api.framework.answers import page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.links import public_url
 from sendryd.cli.opening import CommandFailed, with_store
@@ -44,7 +45,7 @@ def list_(as_json: Json = False) -> None:
 
     members = [_document(each) for each in with_store(work)]
     if as_json:
-        print_json({"data": members, "has_more": False})
+        print_json(page(members, has_more=False))
         return
     print_table(
         ("id", "email", "role", "status", "last seen"),

@@ -35,7 +35,7 @@ def reroute(
 
     They keep the way until they are delivered or rerouted. New mail goes by the settings. An attempt under way goes on.
     """
-    if sum(each is not None for each in (pool, smarthost, back or None)) != 1:
+    if sum(each is not None for each in (pool, smarthost, back or None)) != 1 or "" in {pool, smarthost}:
         raise typer.BadParameter("choose one of --pool, --smarthost and --back")
     choice = Choice(target, domain, state, older_than, reason)
     choice.check()

@@ -190,6 +190,22 @@ async def test_a_query_that_cannot_be_read_is_422_as_a_whole(api: ApiWorld, live
     assert (answer.status, answer.json["error"]["details"]) == (422, {"field": ""})
 
 
+@cases(
+    ("field", "value", "said"),
+    [
+        ("to", [], "to: it has at least 1 item"),
+        ("to", ["a@example.org"] * 51, "to: it has at most 50 items"),
+        ("subject", "x" * 999, "subject: it has at most 998 characters"),
+        ("headers", {"X-Sendry-Tag": "a=b"}, "headers: X-Sendry-Tag is an order to this server: use the fields of the request instead"),
+    ],
+)
+async def test_a_fault_counts_characters_of_text_and_keeps_names(api: ApiWorld, field: str, value: object, said: str) -> None:
+    _, secret = await api.keys.create(System(AccountId(1)), "owner")
+    body = {"from": "a@example.test", "to": "b@example.org", "subject": "s", "text": "t", field: value}
+    answer = await api.send("POST", "/v1/emails", secret, body)
+    assert (answer.status, answer.json["error"]["message"]) == (422, said)
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded", ""])
 async def test_a_post_may_have_no_body_whatever_its_type(api: ApiWorld, content_type: str) -> None:
     key, secret = await api.keys.create(System(AccountId(1)), "owner")

@@ -116,5 +116,11 @@ _SENTENCES: Final = {
 def _say(fault: ErrorDetails) -> str:
     if fault["type"] in _SENTENCES:
         return _SENTENCES[fault["type"]]
+    context = fault.get("ctx", {})
+    if fault["type"] in {"too_short", "too_long"}:
+        unit = "characters" if context["field_type"] == "Value" else "items"  # pydantic counts the items of checked text
+        bound = f"at least {context['min_length']}" if fault["type"] == "too_short" else f"at most {context['max_length']}"
+        return f"it has {bound} {unit.removesuffix('s') if bound.endswith(' 1') else unit}"
     text = str(fault["msg"]).removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
+    is_name = text[1:2].isupper() or text[1:2] == "-"  # URL, X-Sendry-Tag
+    return text if is_name else text[:1].lower() + text[1:]
