@@ -43,6 +43,8 @@ def test_a_fresh_machine_is_told_what_to_do_first(cli: Any) -> None:
     assert second.strip().startswith("→ Start the program once: sendryd serve.")
     assert not (cli.data_dir / "sendryd.db").exists()  # looking makes nothing
     assert result.stderr.rstrip().endswith("wrong.")
+    as_json = cli.run("check", "--json", status=1)
+    assert (json.loads(as_json.stdout)["sound"], as_json.stderr) == (False, result.stderr)
 
 
 def test_a_server_of_the_database_that_cannot_be_reached_is_named_without_its_password(cli: Any) -> None:

@@ -35,6 +35,14 @@ def test_a_domain_that_is_not_verified_shows_the_next_step(cli: Any, example: di
         assert f"then run `{sys.executable} -m sendryd domains verify example.test`" in shown
 
 
+@pytest.mark.usefixtures("example")
+def test_verify_prints_what_the_api_answers(cli: Any) -> None:
+    found = cli.json("domains", "verify", "example.test")
+    assert [found[f"{record}_verified"] for record in ("spf", "dkim", "dmarc")] == [False, False, False]
+    assert {record: check["verified"] for record, check in found["checks"].items()} == {"spf": False, "dkim": False, "dmarc": False}
+    assert cli.json("domains", "show", "example.test").items() <= found.items()
+
+
 def test_selector_and_spf_are_as_the_settings_say(cli: Any) -> None:
     cli.env |= {"SENDRYD_DKIM_SELECTOR": "s2026", "SENDRYD_SPF_INCLUDE": "_spf.relay.test"}
     values = {record["name"]: record["value"] for record in cli.json("domains", "add", "example.test")["dns_records"]}

@@ -10,6 +10,7 @@ def test_people_are_invited_listed_and_removed(cli: Any) -> None:
     assert "/join/" in invited["url"]
     (row,) = cli.json("people", "list")["data"]
     assert (row["id"], row["email"], row["role"]) == (invited["id"], "bob@acme.example", "viewer")
+    assert (row["org_id"], row["user_id"]) == ("org_0000000000001", None)  # a row of GET /v1/team
     assert "bob@acme.example" in cli.run("people", "list").stdout
     assert "withdrawn" in cli.run("people", "remove", "bob@acme.example").stderr
     assert cli.json("people", "list") == {"data": [], "has_more": False, "next_cursor": None}

@@ -49,6 +49,7 @@ def check(as_json: Json = False) -> None:
         print_json(CheckDocument(sound=is_sound(findings), data=[_document(each) for each in findings], has_more=False))
     else:
         _print(findings)
+    _say_sum(findings)
     if not is_sound(findings):
         raise typer.Exit(FAILED)
 
@@ -68,6 +69,9 @@ def _print(findings: list[Finding]) -> None:
         typer.echo(f"{_MARKS[finding.verdict]:8} {_plain(finding.sentence)}")
         if finding.fix:
             typer.echo(f"{'':8} → {_plain(finding.fix)}")
+
+
+def _say_sum(findings: list[Finding]) -> None:
     wrong = sum(each.verdict is Verdict.WRONG for each in findings)
     with suppress(BrokenPipeError):
         say("Nothing is wrong." if not wrong else "1 thing is wrong." if wrong == 1 else f"{wrong} things are wrong.")

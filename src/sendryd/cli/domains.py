@@ -8,7 +8,8 @@ import typer
 
 from sendryd.accounts.dkim_rotation import BadRotation
 from sendryd.accounts.domain_settings import BadDomainName, BadDomainSetting, parse_name
-from sendryd.api.domains.schema import domain_json
+from sendryd.accounts.domains import Verification
+from sendryd.api.domains.schema import domain_json, verification_json
 from sendryd.api.framework.answers import counted_page, timestamp_or_none
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import AUTHOR, CommandFailed, with_store
@@ -118,10 +119,14 @@ def show(name: Name, as_json: Json = False) -> None:
 def verify(name: Name, as_json: Json = False) -> None:
     """Look up the published records now, and print what is missing or wrong."""
 
-    async def work(basics: Basics) -> SendingDomain:
-        return (await basics.domains.verify(await _find(basics, name))).domain
+    async def work(basics: Basics) -> Verification:
+        return await basics.domains.verify(await _find(basics, name))
 
-    _show(with_store(work), as_json=as_json)
+    done = with_store(work)
+    if as_json:
+        print_json({**domain_json(done.domain), **verification_json(done.domain, done.found)})
+    else:
+        _show(done.domain, as_json=False)
 
 
 @app.command("set")

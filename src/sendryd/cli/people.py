@@ -1,19 +1,19 @@
 """`sendryd people`: who may use the dashboard."""
 
-from typing import Annotated, Final, TypedDict
+from typing import Annotated, Final
 
 import typer
 
 from sendryd.accounts.audit import Client
 from sendryd.accounts.people import BadPersonField, member_id
-from sendryd.api.framework.answers import page
+from sendryd.api.framework.answers import page, timestamp_or_none
+from sendryd.api.team.schema import TeamMember, member_json
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.links import public_url
 from sendryd.cli.opening import CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import print_json, print_line, print_table, say
 from sendryd.model.actor import Role
-from sendryd.model.moment import timestamp
 from sendryd.model.people import Membership
 from sendryd.store.errors import Conflict, NotAllowed
 
@@ -23,16 +23,9 @@ OPERATOR: Final = "operator"  # how the audit names the command line
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's email.")]
 
 
-class MemberDocument(TypedDict):
+class MemberDocument(TeamMember):
     """A member or an invitation, as `--json` prints it."""
 
-    id: str
-    email: str
-    name: str | None
-    role: str
-    status: str
-    invited_at: str
-    joined_at: str | None
     seen_at: str | None
 
 
@@ -116,13 +109,4 @@ def owner_link(as_json: Json = False) -> None:
 
 
 def _document(membership: Membership) -> MemberDocument:
-    return MemberDocument(
-        id=member_id(membership),
-        email=membership.email,
-        name=membership.name or None,
-        role=membership.role.value,
-        status="active" if membership.joined_at else "pending",
-        invited_at=timestamp(membership.invited_at),
-        joined_at=timestamp(membership.joined_at) if membership.joined_at else None,
-        seen_at=timestamp(membership.seen_at) if membership.seen_at else None,
-    )
+    return {**member_json(membership), "seen_at": timestamp_or_none(membership.seen_at)}
