@@ -268,7 +268,7 @@ def receivers_page() -> str:
     lines = [
         "# What receivers and DNS do wrong, and what sendryd does",
         "",
-        "Each line has a test that fails when it is not true, from an accepted message to its fate, with a name server and a receiving server.",
+        "Each line names a test that follows an accepted message to its fate at real receiving servers.",
         "This page is made from `tests/data/misbehaviour.toml` and `tests/data/replies.toml`.",
     ]
     for area in dict.fromkeys(each["area"] for each in cases):

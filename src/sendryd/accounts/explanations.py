@@ -42,9 +42,7 @@ class Surroundings:
     lanes: Mapping[str, LaneSnapshot] = field(default_factory=dict)  # by next hop
     ahead: Mapping[DeliveryId, int] = field(default_factory=dict)  # deliveries that are due earlier, by delivery
     suppressed: frozenset[DeliveryId] = frozenset()  # bounced deliveries to addresses that are suppressed now
-    entries: Mapping[DeliveryId, Suppression] = field(
-        default_factory=dict
-    )  # of deliveries that were skipped: what suppresses the address now
+    entries: Mapping[DeliveryId, Suppression] = field(default_factory=dict)  # of skipped deliveries
     nothing_reachable: bool = False
 
     def site(self, domain: str) -> str:
@@ -81,7 +79,7 @@ async def _find_suppressed(store: Store, deliveries: Sequence[QueuedDelivery]) -
 
 
 async def _find_entries(store: Store, deliveries: Sequence[QueuedDelivery]) -> dict[DeliveryId, Suppression]:
-    """What suppresses the addresses of skipped deliveries: the entry says why and since when, the event says only that there was one."""
+    """The suppression entries of skipped deliveries. An entry has the cause and the date; the event has neither."""
     skipped = [each for each in deliveries if each.state is DeliveryState.SUPPRESSED][:MAX_COUNTED]
     found = {each.id: await store.get_suppression(each.message.account_id, normalise_address(each.forward_path)) for each in skipped}
     return {number: entry for number, entry in found.items() if entry is not None}

@@ -37,7 +37,10 @@ def states_of(word: str | None) -> frozenset[DeliveryState] | None:
 
 
 def destination_of(text: str | None) -> str | None:
-    """What --domain names, as deliveries have it. Raises `BadParameter` for what is no domain: an empty value must not choose all mail."""
+    """The destination that --domain names, in the form that the store keeps. None without the option.
+
+    Raises `BadParameter` if it is no domain. An empty value is none: else it would choose all mail.
+    """
     if text is None:
         return None
     try:

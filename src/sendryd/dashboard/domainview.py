@@ -38,7 +38,7 @@ PURPOSES: Final = {
     RecordPurpose.TLS_RPT: "TLS-RPT: where others report TLS that failed",
     RecordPurpose.DANE: "DANE: the key of this mail server, for zones with DNSSEC",
 }
-# What a record that is right does, in a sentence without its full stop.
+# The page shows these under a right record, and adds the full stop.
 _EFFECTS: Final = {
     RecordPurpose.SPF: "Receivers accept this server as a sender for the domain",
     RecordPurpose.DKIM: "Receivers can check the signature that each mail gets here",
@@ -71,7 +71,7 @@ class RecordView:
     tone: str
     shape: str
     word: str
-    reason: str  # what is wrong, or what a record that is right does
+    reason: str  # the fault; of a right record its effect
     advice: str
     edit: Edit | None  # None: not known, none needed, or `value` is all there is to it
     found: tuple[str, ...]  # a record that is right and differs from `value`
