@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import Any, cast
 
@@ -56,7 +57,7 @@ class Engine:
     def close_idle(self) -> None:
         self.is_connected = bool(self.busy)
 
-    def count_idle(self) -> int:
+    def count_kept(self) -> int:
         return 0
 
 
@@ -82,3 +83,76 @@ async def test_connections_that_idled_after_their_last_session_are_closed_before
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class OneHop:
+    """A delivery engine that opens all sessions with the smart host that it may, and whose connections take a while to close."""
+
+    def __init__(self, node: ManyNodes) -> None:
+        self.node = node
+        self.shares = self
+        self.busy = self.kept = 0
+        self.asks = False
+
+    @property
+    def open(self) -> int:
+        return self.busy + self.kept
+
+    def sessions_of_one_hop(self) -> int:
+        return self.busy
+
+    def busy_sites(self) -> frozenset[str]:
+        return frozenset()
+
+    def use_shares(self) -> None:
+        if self.asks:
+            self.busy = max(self.busy, self.node.share(MOST) - self.kept)
+
+    def close_idle(self) -> None:
+        """Its server still counts what says goodbye."""
+
+    def count_kept(self) -> int:
+        return self.kept
+
+
+MOST = 20
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_all_processes_together_have_no_more_sessions_with_a_smart_host_than_one_may_have(store: PostgresStore, seed: int) -> None:
+    chance = Random(seed)
+    engines: list[OneHop] = []
+
+    async def come() -> None:
+        number = len(engines)
+        node = ManyNodes(store, Owner(node=f"n{number}", boot=number), SystemClock(), f"p{number}")
+        engines.append(OneHop(node))
+        node.attend(cast("Scheduler", engines[-1]), cast("ConnectionPool[Any]", engines[-1]), exchange)
+        await node.join(("delivery",))
+
+    await come()
+    for _ in range(200):
+        engine = chance.choice(engines)
+        match chance.randrange(12):
+            case 0 if len(engines) < 5:
+                await come()
+            case 1 if len(engines) > 2 and chance.random() < 0.3:
+                await store.ask_to_drain(f"n{chance.randrange(len(engines))}")
+            case 2 | 3:
+                engine.asks = True
+            case 4 | 5:
+                ended = chance.randint(0, engine.busy)
+                engine.busy, engine.kept = engine.busy - ended, engine.kept + ended
+            case 6 | 7:
+                engine.kept = chance.randint(0, engine.kept)
+            case _:
+                await engine.node.beat()
+        engine.use_shares()
+        assert sum(each.open for each in engines) <= MOST
+    left = [engine for engine in engines if not engine.node.is_draining]
+    for engine in [*engines, *engines] * 3:
+        engine.busy, engine.kept, engine.asks = 0, 0, engine in left
+        await engine.node.beat()
+        engine.use_shares()
+    if left:
+        assert sum(engine.node.share(MOST) for engine in left) == MOST, "those that drain leave their part to the others"

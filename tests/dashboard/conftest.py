@@ -62,7 +62,9 @@ class Browser:
 
     def send(self, path: str, fields: Mapping[str, str], *, page: str | None = None) -> Answer:
         """Opens a page and posts its form."""
-        return self.post(path, {"token": self.get(page or path).token, **fields})
+        opened = self.get(page or path)
+        assert opened.token, f"no form at {page or path}: {opened.status} {opened.text[-300:]}"
+        return self.post(path, {"token": opened.token, **fields})
 
     def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
         connection = HTTPConnection(self.host, timeout=60)

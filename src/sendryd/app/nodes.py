@@ -18,6 +18,7 @@ from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger, leave_out
+from sendryd.runtime.wakeup import Doorbell, Wakeup
 from sendryd.store.base import CrashPause, Owner, Returned, Store
 from sendryd.store.base.nodes import SHARDS, SILENCE, Beat, NameTaken, NodeStore, PlaceTaken, Share, shard_of
 from sendryd.store.base.sharing import SharedCounts
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.quota import QuotaLedger
-    from sendryd.runtime.wakeup import Doorbell
 
 BEAT_INTERVAL: Final = 2.0  # seconds: a process that drains owns nothing after some of these
 GOODBYE: Final = (
@@ -69,8 +69,11 @@ class ManyNodes(OneNode):
         self._pause: CrashPause | None = None
         self._scheduler: Scheduler | None = None
         self._close_idle: Callable[[], None] = lambda: None
-        self._idle: Callable[[], int] = lambda: 0
-        self._most = 0  # sessions with the smart host for all mail that all processes may have; 0: it was not asked for
+        self._kept: Callable[[], int] = lambda: 0
+        # Sessions with the smart host for all mail that all processes may have, as last asked before a beat and as asked since; 0: not asked.
+        self._most = self._asked = 0
+        self._declared = 0  # of those, what the others have been told that this process may have
+        self._wakeup = Wakeup()
         self._exchange: Exchange | None = None
         self._exchanging: asyncio.Task[None] | None = None
         self._drain: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -79,11 +82,11 @@ class ManyNodes(OneNode):
         self.bells = Bells(store, clock, self._bells_here)
 
     def attend(self, scheduler: "Scheduler", pool: "ConnectionPool[Any]", exchange: Exchange) -> None:
-        """Tells the delivery engine of changed shares, and asks it for the sites that it sends to. `pool` holds the idle connections.
+        """Tells the delivery engine of changed shares, and asks it for the sites that it sends to. `pool` holds the connections that idle or are being closed.
         `exchange` stores the lanes' states for the next owners of sites, and reads those of the earlier owners. Its argument tests whether
         this process has gained a site.
         """
-        self._scheduler, self._close_idle, self._idle, self._exchange = scheduler, pool.close_idle, pool.count_idle, exchange
+        self._scheduler, self._close_idle, self._kept, self._exchange = scheduler, pool.close_idle, pool.count_kept, exchange
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Calls `drain` once this process is asked to hand over."""
@@ -106,7 +109,7 @@ class ManyNodes(OneNode):
             if now != first:
                 raise PlaceTaken(self._place)
             await self._clock.sleep(LOOK_INTERVAL)
-        await self._beat()
+        await self.beat()
 
     async def return_dead_leases(self, *, now: datetime, pause: CrashPause) -> Returned:
         self._pause = pause
@@ -115,9 +118,9 @@ class ManyNodes(OneNode):
     async def run(self) -> None:
         """Beats until cancelled."""
         while True:
-            await self._clock.sleep(GOODBYE if self._quiet else BEAT_INTERVAL)
+            await self._wakeup.wait(GOODBYE if self._quiet else BEAT_INTERVAL)
             try:
-                await self._beat()
+                await self.beat()
             except StoreError as error:
                 log.warning("heartbeat_failed", error=repr(error))
             except NameTaken:
@@ -146,13 +149,17 @@ class ManyNodes(OneNode):
             with suppress(StoreError):  # the next turn
                 await self._nodes.forget_counts()
 
-    async def _beat(self) -> None:
+    async def beat(self) -> None:
+        """Shows that this process is alive, and takes its share. Raises `NameTaken`, `PlaceTaken` and `StoreError`."""
         asked = self._clock.monotonic()
         before, scheduler = self._share, self._scheduler
         busy = frozenset(map(shard_of, scheduler.busy_sites() if scheduler else ()))
         quiet = self._leaving - busy
         if ending := quiet - self._quiet:
             self._close_idle()
+        self._most, self._asked = self._asked or self._most, 0
+        allowed, sessions = self._allowed(self._most), max(self._part(self._most), self._open_sessions())
+        self._declared = min(self._declared, sessions)  # a beat whose answer is lost may have told the others all the same
         share = await self._nodes.beat(
             Beat(
                 owner=self.owner,
@@ -161,13 +168,13 @@ class ManyNodes(OneNode):
                 roles=self._roles,
                 serves="delivery" in self._roles and not before.is_asked_to_drain,
                 kept=busy | before.shards | ending,
-                sessions=max(self.share(self._most) if self._most else 0, self._open_sessions()),
+                sessions=sessions,
                 is_idle=self._draining is None or self._draining.done(),
             )
         )
         if share.shards != before.shards and self._exchange is not None:
             await self._begin_exchange(self._exchange, share.shards - before.shards)
-        self._share = share
+        self._share, self._declared = share, sessions
         self._leaving = ((self._leaving - (quiet - ending)) | before.shards) - share.shards
         self._quiet = ending & self._leaving
         self._valid_until = asked + SILENCE.total_seconds() - SAFETY
@@ -179,8 +186,8 @@ class ManyNodes(OneNode):
                 self._draining = asyncio.get_running_loop().create_task(self._drain())
         if self._share.shards != before.shards:
             log.info("shares_changed", owns=len(self._share.shards), of=SHARDS)
-            if scheduler is not None:
-                scheduler.use_shares()
+        if scheduler is not None and (self._share.shards != before.shards or self._allowed(self._most) > allowed):
+            scheduler.use_shares()
         if self._share.dead and self._pause is not None:
             returned = await super().return_dead_leases(now=self._clock.now(), pause=self._pause)
             log.warning(
@@ -188,9 +195,9 @@ class ManyNodes(OneNode):
             )
 
     def _open_sessions(self) -> int:
-        """Sessions with the smart host for all mail, and connections to it that idle."""
+        """Sessions with the smart host for all mail, and connections to it that idle or are being closed."""
         shares = self._scheduler.shares if self._scheduler is not None else None
-        return shares.sessions_of_one_hop() + self._idle() if self._most and shares is not None else 0
+        return shares.sessions_of_one_hop() + self._kept() if self._most and shares is not None else 0
 
     async def _begin_exchange(self, exchange: Exchange, gained: frozenset[int]) -> None:
         """Exchanges the lanes' states. Sites that this process has gained wait for it, `EXCHANGE_TIME` at the most."""
@@ -210,10 +217,20 @@ class ManyNodes(OneNode):
         return self
 
     def share(self, most: int) -> int:
-        """This process's part of `most` sessions; less while others still have more than their part, none before all others know of it."""
-        self._most = most
+        """This process's part of `most` sessions, and no more than the others have been told. What processes know of one another differs for a beat."""
+        if most > max(self._most, self._asked):
+            self._wakeup.set()  # so that the others are told
+        self._asked = max(self._asked, most)
+        return self._allowed(most)
+
+    def _allowed(self, most: int) -> int:
+        part = self._part(most)
+        return part if self._share.servers == 1 else min(part, self._declared)
+
+    def _part(self, most: int) -> int:
+        """Less while others still have more than their part, none before all others know of this process."""
         found = self._share
-        if not found.is_known:
+        if not found.is_known or found.is_asked_to_drain:
             return 0
         part, rest = divmod(most, found.servers)
         return max(0, min(part + (found.rank < rest), most - found.others))
@@ -268,7 +285,7 @@ class ManyNodes(OneNode):
         of_key, of_account = quotas_of(settings)
         return SharedQuotas(self._nodes, clock, of_key=of_key, of_account=of_account) if of_key or of_account else None
 
-    def doorbell(self, kind: str) -> "Doorbell":
+    def doorbell(self, kind: str) -> Doorbell:
         """Says in all processes that there is work of a kind."""
         return SharedBell(kind, self.doorbell_here(kind), self.bells)
 

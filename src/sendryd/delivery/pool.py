@@ -216,9 +216,9 @@ class ConnectionPool(Generic[C]):
         finally:
             await self._cut_off()
 
-    def count_idle(self) -> int:
-        """Connections that idle."""
-        return len(self._idle)
+    def count_kept(self) -> int:
+        """Connections that idle or are being closed: their servers count them still."""
+        return len(self._idle) + len(self._closing) + len(self._goodbyes)
 
     def close_idle(self) -> None:
         """Closes what idles now."""
