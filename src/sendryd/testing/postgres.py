@@ -212,6 +212,18 @@ class Server:
 
         _in_new_loop(work)
 
+    def read(self, query: str, database: str) -> Any:
+        """The only value that a query finds."""
+
+        async def work() -> Any:
+            connection = await asyncpg.connect(self.url(database))
+            try:
+                return await connection.fetchval(query)
+            finally:
+                await connection.close()
+
+        return _in_new_loop(work)
+
     def make_template(self) -> None:
         """Makes the database that those of tests are copies of."""
         self.run(f"CREATE DATABASE {TEMPLATE}")
