@@ -81,7 +81,7 @@ def test_what_is_about_others_or_no_report_changes_nothing(world: World) -> None
     before = world.relay.json("reports", "list")["data"]
     assert send(world, f"dmarc@{BOUNCES}", gzip.compress(dmarc("other.test", "one")))[0] == 250
     assert send(world, f"dmarc@{BOUNCES}", gzip.compress(dmarc(f"sub.{SENDING_DOMAIN}", "one")))[0] == 250
-    large = b"<feedback>" + b" " * 10_000_000
+    large = dmarc(SENDING_DOMAIN, "large") + b" " * 10_000_000  # a report, but for its size
     for octets in (
         b"hello",
         gzip.compress(large),
