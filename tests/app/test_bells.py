@@ -126,7 +126,7 @@ async def test_a_process_exchanges_what_is_known_of_sites_when_its_shares_change
             """Nothing waits."""
 
     class NoConnections:
-        def count_kept(self) -> int:
+        def count_kept(self, _is_counted: object) -> int:
             return 0
 
         def close_idle(self) -> None:

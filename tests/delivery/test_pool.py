@@ -207,6 +207,32 @@ async def test_age_counts_from_the_first_use_however_often_it_is_used(clock: Man
     assert pool.statistics()["closed"] == 1
 
 
+async def test_a_connection_counts_until_its_goodbye_is_over(clock: ManualClock) -> None:
+    pool: ConnectionPool[Line] = ConnectionPool(clock)
+    line, other = Line(), Line()
+    line.may_quit.clear()
+    pool.give_back("mx", line)
+    pool.give_back("other", other)
+
+    def kept() -> int:
+        return pool.count_kept(lambda each: each is line)
+
+    assert kept() == 1
+    pool.close_idle()
+    assert kept() == 1
+    task = asyncio.create_task(pool.run())
+    async with asyncio.timeout(60):
+        while not other.ends:
+            await asyncio.sleep(0)
+        assert (line.ends, kept()) == ([], 1)
+        line.may_quit.set()
+        while kept():
+            await asyncio.sleep(0)
+    assert "abort" in line.ends
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_goodbye_that_is_cancelled_leaves_nothing_open(clock: ManualClock) -> None:
     pool: ConnectionPool[Line] = ConnectionPool(clock)
     lines = [Line(), Line()]

@@ -16,6 +16,7 @@ from sendryd.app.daemons import Daemon
 from sendryd.app.outage import Outage
 from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.smarthost import lane_of
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger, leave_out
 from sendryd.runtime.wakeup import Doorbell, Wakeup
@@ -69,7 +70,7 @@ class ManyNodes(OneNode):
         self._pause: CrashPause | None = None
         self._scheduler: Scheduler | None = None
         self._close_idle: Callable[[], None] = lambda: None
-        self._kept: Callable[[], int] = lambda: 0
+        self._kept: Callable[[], int] = lambda: 0  # connections to the smart host for all mail
         # Sessions with the smart host for all mail that all processes may have, as last asked before a beat and as asked since; 0: not asked.
         self._most = self._asked = 0
         self._declared = 0  # of those, what the others have been told that this process may have
@@ -86,7 +87,8 @@ class ManyNodes(OneNode):
         `exchange` stores the lanes' states for the next owners of sites, and reads those of the earlier owners. Its argument tests whether
         this process has gained a site.
         """
-        self._scheduler, self._close_idle, self._kept, self._exchange = scheduler, pool.close_idle, pool.count_kept, exchange
+        self._scheduler, self._close_idle, self._exchange = scheduler, pool.close_idle, exchange
+        self._kept = lambda: pool.count_kept(lambda connection: not lane_of(connection.site))
 
     def watch_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Calls `drain` once this process is asked to hand over."""

@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -142,9 +143,13 @@ class IdleConnections(Generic[C]):
                 del self._idle[key]
         return closing
 
-    def clear(self) -> list[C]:
+    def all(self) -> list[C]:
         """All of them."""
-        closing = [idle.connection for shelf in self._idle.values() for idle in shelf]
+        return [idle.connection for shelf in self._idle.values() for idle in shelf]
+
+    def clear(self) -> list[C]:
+        """All of them; none is kept."""
+        closing = self.all()
         self._idle.clear()
         self._total = 0
         return closing
@@ -171,7 +176,7 @@ class ConnectionPool(Generic[C]):
         # When each was first given back; one that never is again is forgotten with the connection itself.
         self._opened: WeakKeyDictionary[C, float] = WeakKeyDictionary()
         self._closing: list[C] = []
-        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._goodbyes: dict[asyncio.Task[None], C] = {}
         self._wakeup = Wakeup()
         self._is_closed = False
         self._reused = 0
@@ -216,9 +221,9 @@ class ConnectionPool(Generic[C]):
         finally:
             await self._cut_off()
 
-    def count_kept(self) -> int:
-        """Connections that idle or are being closed: their servers count them still."""
-        return len(self._idle) + len(self._closing) + len(self._goodbyes)
+    def count_kept(self, is_counted: Callable[[C], bool]) -> int:
+        """Connections of a kind that idle or are being closed: their servers count them still. Looks at all of them."""
+        return sum(map(is_counted, chain(self._idle.all(), self._closing, self._goodbyes.values())))
 
     def close_idle(self) -> None:
         """Closes what idles now."""
@@ -253,11 +258,11 @@ class ConnectionPool(Generic[C]):
         closing, self._closing = self._closing, []
         for connection in closing:
             task = asyncio.get_running_loop().create_task(connection.quit())
-            self._goodbyes.add(task)
+            self._goodbyes[task] = connection
             task.add_done_callback(partial(self._end_goodbye, connection))
 
     def _end_goodbye(self, connection: C, task: asyncio.Task[None]) -> None:
-        self._goodbyes.discard(task)
+        self._goodbyes.pop(task, None)
         connection.abort()  # also one whose goodbye was cancelled before it began
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("goodbye_failed", exc_info=error)
