@@ -13,6 +13,7 @@ ALLOWED = {
     ("app/cluster.py", "Quotas"),
     ("app/cluster.py", "RateLimiter"),
     ("app/cluster.py", "Wakeup"),
+    ("app/nodes.py", "Wakeup"),  # for this process's own heartbeat
     ("delivery/pool.py", "Wakeup"),  # for connections, which are a process's own
 }
 

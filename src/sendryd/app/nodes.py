@@ -73,7 +73,7 @@ class ManyNodes(OneNode):
         self._kept: Callable[[], int] = lambda: 0  # connections to the smart host for all mail
         # Sessions with the smart host for all mail that all processes may have, as last asked before a beat and as asked since; 0: not asked.
         self._most = self._asked = 0
-        self._declared = 0  # of those, what the others have been told that this process may have
+        self._declared = 0  # of those, what the last heartbeat said that this process may have
         self._wakeup = Wakeup()
         self._exchange: Exchange | None = None
         self._exchanging: asyncio.Task[None] | None = None
@@ -219,9 +219,9 @@ class ManyNodes(OneNode):
         return self
 
     def share(self, most: int) -> int:
-        """This process's part of `most` sessions, and no more than the others have been told. What processes know of one another differs for a beat."""
+        """This process's part of `most` sessions; beside others no more than its last heartbeat said, since they read that and take the rest."""
         if most > max(self._most, self._asked):
-            self._wakeup.set()  # so that the others are told
+            self._wakeup.set()  # a heartbeat has to say so first
         self._asked = max(self._asked, most)
         return self._allowed(most)
 
