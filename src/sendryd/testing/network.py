@@ -88,7 +88,7 @@ class Network:
     def inside(self, user: int, group: int) -> list[str]:
         """The beginning of a command that runs in the namespace, as a user, and ends with its parent."""
         return [
-            *("ip", "netns", "exec", self._inner, "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"),
+            *("nsenter", f"--net=/run/netns/{self._inner}", "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"),
             *("--pdeathsig", "QUIT", "--"),
         ]
 

@@ -15,9 +15,11 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 import asyncpg
@@ -241,14 +243,19 @@ class Server:
 
 
 def _in_new_loop(work: Callable[[], Any]) -> Any:
-    """Runs a coroutine although a loop may run in this thread."""
-    import threading
+    """Runs a coroutine although a loop may run in this thread. Raises what it raises."""
+    outcome: Future[Any] = Future()
 
-    result: list[Any] = []
-    thread = threading.Thread(target=lambda: result.append(asyncio.run(work())))
+    def run() -> None:
+        try:
+            outcome.set_result(asyncio.run(work()))
+        except Exception as error:
+            outcome.set_exception(error)
+
+    thread = Thread(target=run)
     thread.start()
     thread.join()
-    return result[0] if result else None
+    return outcome.result()
 
 
 @cache
