@@ -245,6 +245,34 @@ async def test_with_all_addresses_suspended_mail_waits_until_the_first_of_them_m
         assert (waiting.attempts, post.taken) == (0, (0, 0))
 
 
+@pytest.mark.parametrize(("kind", "name"), [(EgressKind.ADDRESS, A.address), (EgressKind.POOL, "default")])
+async def test_mail_put_off_after_its_address_was_resumed_is_due_once_the_engine_has_read_that(kind: EgressKind, name: str) -> None:
+    async with opened({"default": (A,)}) as post:
+        await post.store.suspend_egress(suspension(kind, name, length=timedelta(hours=3)))
+        await post.egress.load()
+        await post.store.resume_egress(kind, name)
+        await post.send()
+        assert not await post.claim_due()
+        await post.egress.load()
+        for claim in await post.claim_due():
+            await post.deliver(claim, None)
+        assert [mail.source for mail in post.first.mails] == [A.address]
+
+
+async def test_an_attempt_under_way_while_the_engine_reads_of_a_resumption_does_not_hold_its_mail_for_the_old_time() -> None:
+    async with opened({"default": (A,)}) as post:
+        looks = Egress({"default": (A,)}, post.store, post.clock)
+        await post.store.suspend_egress(suspension(EgressKind.ADDRESS, A.address))
+        await post.egress.load()
+        await looks.load()
+        await post.store.resume_egress(EgressKind.ADDRESS, A.address)
+        await looks.load()
+        await post.send()  # by what held before
+        assert not await post.claim_due()
+        await looks.load()
+        assert await post.claim_due()
+
+
 async def test_a_suspended_pool_sends_nothing_and_other_pools_do() -> None:
     async with opened({"default": (A,), "bulk": (A,)}) as post:
         await post.store.suspend_egress(suspension(EgressKind.POOL, "default"))

@@ -10,7 +10,7 @@ from sendryd.accounts.emails import shorten_reason
 from sendryd.accounts.errors import BadField
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.moment import timestamp
-from sendryd.policy.egress import Pools, Source, waiting_words
+from sendryd.policy.egress import Pools, Source, pools_with, waiting_words
 from sendryd.policy.explain.words import clock
 from sendryd.policy.warmup import day_cap
 from sendryd.runtime.clock import Clock
@@ -90,15 +90,10 @@ class EgressAddresses:
         after = {"reason": shorten_reason(reason)} if reason else None
         await self._audit.add(by.account_id, by.actor, by.client, "egress.resumed", f"{kind.value} {name}", after=after)
         now, number = self._clock.now(), 0
-        for pool in self._pools_of(kind, name):
+        for pool in pools_with(name, self._pools) if kind is EgressKind.ADDRESS else [name]:
             which = QueueFilter(states=frozenset({DeliveryState.QUEUED}), reply_begins=f"{waiting_words(pool)} ")
             number += await self._store.retry(which, now)
         return number
-
-    def _pools_of(self, kind: EgressKind, name: str) -> list[str]:
-        if kind is EgressKind.POOL:
-            return [name]
-        return [pool for pool, sources in self._pools.items() if any(each.address == name for each in sources)]
 
     def _known(self, kind: EgressKind, name: str) -> str:
         name = _normalise(kind, name)

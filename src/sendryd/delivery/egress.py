@@ -3,7 +3,7 @@
 Strategy: a message tries the addresses of its pool in an order of its own (`policy.egress.rank`), which stays the same in all its attempts. One that
 is suspended, or has sent its share of the day (`delivery.warmup`), is passed over; one that cannot be bound is stepped over, and for a minute tried last.
 An address dials only its own family. A refusal that is about the reputation of the address is answered once by another one of the pool.
-Reads: the suspensions, each second. Writes: the counts of warming addresses.
+Reads: the suspensions, each second. Writes: the counts of warming addresses; makes mail due that waited for what was resumed.
 When things fail: without an address that may be used the mail waits, and no attempt is counted. A pool that is not configured any more holds its
 mail back in the same way: mail of a pool leaves from the addresses of this pool alone. Suspensions that cannot be read stay as they were.
 Limits: addresses remembered are those of the setting.
@@ -13,18 +13,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sendryd.delivery.target import Target
 from sendryd.delivery.warmup import WarmUp
+from sendryd.model.delivery import DeliveryState
 from sendryd.model.message import Message
-from sendryd.policy.egress import Pools, Source, family_of, pool_of, rank, waiting_words
+from sendryd.policy.egress import Pools, Source, family_of, pool_of, pools_with, rank, waiting_words
 from sendryd.policy.replies.verdict import Category, Kind, Scope, Verdict, local_verdict
 from sendryd.policy.routing import NextHop
 from sendryd.policy.warmup import site_of
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.store.base import EgressKind, EgressStore, EgressSuspension
+from sendryd.store.base import EgressKind, EgressStore, EgressSuspension, QueueFilter, QueueStore
 from sendryd.store.errors import StoreError
 
 UNBOUND_TIME: Final = 60.0  # seconds for which an address that could not be bound is tried last
@@ -36,15 +37,20 @@ STORE_EVERY: Final = 5  # polls: what a kill may forget of warm-up counts
 log = get_logger("delivery")
 
 
+class _Store(EgressStore, QueueStore, Protocol):
+    """The suspensions, and the mail that waits for them."""
+
+
 class Egress:
     """What is known of the addresses. One object serves all attempts."""
 
-    def __init__(self, pools: Pools, store: EgressStore, clock: Clock) -> None:
+    def __init__(self, pools: Pools, store: _Store, clock: Clock) -> None:
         self._pools = pools
         self._store = store
         self._clock = clock
         self._unbound: dict[str, float] = {}  # until when each is tried last, in monotonic seconds
         self._suspended: Mapping[tuple[EgressKind, str], EgressSuspension] = {}
+        self._resumed: set[tuple[EgressKind, str]] = set()  # at the last look; the next one serves attempts that were under way
         self.warm_up = WarmUp(store, clock)
 
     def __repr__(self) -> str:
@@ -91,7 +97,18 @@ class Egress:
         suspended = {(each.kind, each.name): each for each in found if not each.is_over(now)}
         if suspended.keys() != self._suspended.keys():
             log.info("egress_suspended", names=[name for _, name in suspended])
+        resumed = {key for key, each in self._suspended.items() if key not in suspended and not each.is_over(now)}
         self._suspended = suspended
+        self._resumed |= resumed
+        for kind, name in self._resumed:
+            await self._make_due(kind, name)
+        self._resumed = resumed
+
+    async def _make_due(self, kind: EgressKind, name: str) -> None:
+        """Makes the mail due that waits for an address or a pool: attempts have put it off after the resumption and before this was read."""
+        for pool in pools_with(name, self._pools) if kind is EgressKind.ADDRESS else [name]:
+            which = QueueFilter(states=frozenset({DeliveryState.QUEUED}), reply_begins=f"{waiting_words(pool)} ")
+            await self._store.retry(which, self._clock.now())
 
     # What attempts ask.
 

@@ -159,6 +159,11 @@ def pool_of(domain_pool: str, pools: Pools) -> str:
     return domain_pool or (DEFAULT_POOL if DEFAULT_POOL in pools else "")
 
 
+def pools_with(address: str, pools: Pools) -> list[str]:
+    """The names of the pools that an address is in."""
+    return [pool for pool, sources in pools.items() if any(each.address == address for each in sources)]
+
+
 def waiting_words(pool: str) -> str:
     """How the sentence begins that says why mail of a pool waits. `queue resume` finds that mail by it."""
     return f"The address pool {pool}"
