@@ -1,17 +1,13 @@
 """A synchronous standby that hangs: what a client was refused may be stored nonetheless, and then says so."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sendryd.testing.clients import RestClient
-from sendryd.testing.postgres import USER, Server, as_other_user, find_programs, free_port, make_folder_of_server, own_server
+from sendryd.testing.postgres import Server, own_server, standby_of
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("postgres"), pytest.mark.timeout(300)]
@@ -23,39 +19,6 @@ SETTINGS = {"synchronous_commit": "on", "wal_level": "replica", "max_wal_senders
 def primary() -> Iterator[Server]:
     with own_server(SETTINGS) as made:
         yield made
-
-
-@contextmanager
-def standby_of(primary: Server) -> Iterator[Server]:
-    """A standby that the primary waits for from now on."""
-    programs = find_programs()
-    assert programs is not None
-    folder = make_folder_of_server()
-    user = as_other_user()
-    if user:
-        os.chown(folder, user["user"], user["group"])
-    made = Server(folder, SETTINGS)
-    copy = [
-        str(programs / "pg_basebackup"),
-        "-D",
-        str(made.data),
-        "-R",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(primary.port),
-        "-U",
-        USER,
-        "-c",
-        "fast",
-    ]
-    subprocess.run(copy, check=True, cwd=folder, **user)
-    try:
-        made.start(free_port())
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def mail(subject: str) -> dict[str, object]:
@@ -82,7 +45,7 @@ def refuse_one(world: World, primary: Server, standby: Server, name: str) -> lis
 
 def test_what_was_refused_while_the_standby_hung_and_is_stored_is_marked(primary: Server, tmp_path: Path) -> None:
     name = primary.new_database()
-    with World(tmp_path, env={"SENDRYD_DATABASE_URL": primary.url(name)}) as world, standby_of(primary) as standby:
+    with World(tmp_path, env={"SENDRYD_DATABASE_URL": primary.url(name)}) as world, standby_of(primary, SETTINGS) as standby:
         rest = RestClient(world.relay, world.live_key)
         primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
         primary.run("SELECT pg_reload_conf()")

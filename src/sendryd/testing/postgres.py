@@ -282,6 +282,27 @@ def own_server(settings: dict[str, str] | None = None, network: Network | None =
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def standby_of(primary: Server, settings: dict[str, str] | None = None) -> Iterator[Server]:
+    """A server that follows another one, which must have `max_wal_senders` and the `wal_level` that this needs."""
+    programs = find_programs()
+    assert programs is not None
+    folder = make_folder_of_server()
+    user = as_other_user()
+    if user:
+        os.chown(folder, user["user"], user["group"])
+    made = Server(folder, settings)
+    source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", USER]
+    command = [str(programs / "pg_basebackup"), "-D", str(made.data), "-R", *source, "-c", "fast"]
+    subprocess.run(command, check=True, cwd=folder, **user)
+    try:
+        made.start(free_port())
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _start_new(server: Server) -> None:
     server.make()
     server.start(free_port())

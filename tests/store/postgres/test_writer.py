@@ -1,19 +1,20 @@
 """The writer: callers share a commit, one bad operation fails alone, and what became of a commit is said although its answer was lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from sendryd.model.ids import AccountId
+from sendryd.model.ids import AccountId, MessageId
 from sendryd.store.drivers.postgres import Target
 from sendryd.store.errors import Conflict, StoreUnavailable
 from sendryd.store.postgres.store import PostgresStore, open_store
-from sendryd.testing.postgres import Server, free_port, own_server, shared_server
+from sendryd.testing.postgres import Server, free_port, own_server, shared_server, standby_of
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("postgres")]
@@ -60,11 +61,15 @@ class Proxy:
 
     port: int
     cuts: str = ""  # "request" or "answer": the next commit's; empty: nothing
+    after_cut: Callable[[], Coroutine[None, None, None]] | None = None  # nobody reaches the server until it is done
     done: list[str] = field(default_factory=list)
+    change: asyncio.Task[None] | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_server: asyncio.StreamWriter | None = None
         try:
+            if self.change and not self.change.done():
+                raise ConnectionResetError
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self.port)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._pass_back(from_server, writer))
@@ -87,6 +92,8 @@ class Proxy:
                 if cut == "answer":
                     to_server.write(data)
                     await to_server.drain()
+                if self.after_cut:
+                    self.change = asyncio.create_task(self.after_cut())
                 raise ConnectionResetError
             to_server.write(data)
             await to_server.drain()
@@ -100,11 +107,12 @@ class Proxy:
 
 
 @asynccontextmanager
-async def through_proxy(database: str, folder: Path) -> AsyncIterator[tuple[PostgresStore, Proxy]]:
-    proxy = Proxy(shared_server().port)
+async def through_proxy(database: str, folder: Path, server: Server | None = None) -> AsyncIterator[tuple[PostgresStore, Proxy]]:
+    server = server or shared_server()
+    proxy = Proxy(server.port)
     listener = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    target = Target(shared_server().url(database).replace(f":{proxy.port}/", f":{port}/"), "proxied")
+    target = Target(server.url(database).replace(f":{proxy.port}/", f":{port}/"), "proxied")
     store = await open_store(target, folder, monotonic=monotonic)
     try:
         await store.ensure_account(ACCOUNT, "default", NOW)
@@ -132,6 +140,77 @@ async def test_a_commit_that_the_server_never_heard_of_has_failed(database: str,
             await store.accept(message)
         assert proxy.done == ["request"]
         assert await store.get_message(ACCOUNT, message.message.id) is None
+        await store.accept(message)
+        assert await store.read_content(message.message.id) == message.content
+
+
+class Pair:
+    """A server, and a standby that takes over from it."""
+
+    def __init__(self, primary: Server, standby: Server, database: str) -> None:
+        self.primary, self.standby, self.database = primary, standby, database
+
+    def stop_following(self) -> None:
+        """Keeps from the standby what is committed from now on."""
+        self._wait_for(self.standby, f"SELECT pg_last_wal_replay_lsn() >= '{self.primary.read(WRITTEN, self.database)}'")
+        self.standby.stop()
+
+    def wait_for_commit(self, message: MessageId) -> None:
+        """Waits until the primary has stored a message."""
+        self._wait_for(self.primary, f"SELECT count(*) = 1 FROM message WHERE id = {message}")
+
+    def take_over(self) -> None:
+        """Ends the primary, and lets the standby go on with transactions of its own until it has used the numbers of the primary's."""
+        numbers = self.primary.read("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint", self.database)
+        if self.standby.process.poll() is None:
+            self._wait_for(self.standby, f"SELECT pg_last_wal_replay_lsn() >= '{self.primary.read(WRITTEN, self.database)}'")
+        self.primary.stop()
+        if self.standby.process.poll() is not None:
+            self.standby.start(self.standby.port)
+        self.standby.run("SELECT pg_promote()", self.database)
+        self._wait_for(self.standby, "SELECT NOT pg_is_in_recovery()")
+        self._wait_for(self.standby, f"SELECT pg_current_xact_id()::text::bigint > {numbers}")
+
+    def _wait_for(self, server: Server, query: str) -> None:
+        while not server.read(query, self.database):
+            pass
+
+
+WRITTEN = "SELECT pg_current_wal_lsn()::text"
+
+
+async def fail_over(pair: Pair, proxy: Proxy, message: MessageId) -> None:
+    """The primary stores a message and is lost, the standby takes over."""
+    await asyncio.to_thread(pair.wait_for_commit, message)
+    await asyncio.to_thread(pair.take_over)
+    proxy.port = pair.standby.port
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    settings = {"synchronous_commit": "on", "wal_level": "replica", "max_wal_senders": "4"}
+    with own_server(settings) as primary:
+        database = primary.new_database()
+        with standby_of(primary, settings) as standby:
+            yield Pair(primary, standby, database)
+
+
+async def test_a_commit_that_the_standby_had_not_got_when_it_took_over_has_failed(pair: Pair, tmp_path: Path, samples: Samples) -> None:
+    async with through_proxy(pair.database, tmp_path, pair.primary) as (store, proxy):
+        message = samples.message()
+        pair.stop_following()
+        proxy.cuts, proxy.after_cut = "answer", partial(fail_over, pair, proxy, message.message.id)
+        with pytest.raises(StoreUnavailable):
+            await store.accept(message)
+        assert await store.get_message(ACCOUNT, message.message.id) is None
+        await store.accept(message)
+        assert await store.read_content(message.message.id) == message.content
+
+
+async def test_a_commit_that_the_standby_had_got_when_it_took_over_was_done(pair: Pair, tmp_path: Path, samples: Samples) -> None:
+    async with through_proxy(pair.database, tmp_path, pair.primary) as (store, proxy):
+        message = samples.message()
+        proxy.cuts, proxy.after_cut = "answer", partial(fail_over, pair, proxy, message.message.id)
         await store.accept(message)
         assert await store.read_content(message.message.id) == message.content
 

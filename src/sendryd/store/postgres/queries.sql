@@ -26,8 +26,16 @@ DELETE FROM content WHERE message_id = :message_id AND number = :number;
 UPDATE probe_of_writing SET number = number + 1;
 
 -- name: current_transaction
--- The number of this transaction.
-SELECT pg_current_xact_id()::text;
+-- The number of this transaction, and which history of the cluster the server writes: its timeline, another one once a standby has taken over.
+SELECT pg_current_xact_id()::text AS number, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS history;
+
+-- name: current_history
+-- The same history; NULL from a standby.
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END;
+
+-- name: has_delivery
+-- Whether a delivery is stored.
+SELECT EXISTS (SELECT FROM delivery WHERE id = :id);
 
 -- name: transaction_state
 -- Whether a transaction has committed: NULL is one that the server has forgotten.
