@@ -88,6 +88,12 @@ def test_what_could_be_read_otherwise_is_refused(value: str) -> None:
         parse_author(value.encode())
 
 
+@cases(("letter", "words"), [("=00", "an encoded NUL"), ("=0D", "an encoded line break"), ("=0A", "an encoded line break")])
+def test_the_refusal_of_a_name_says_what_it_has(letter: str, words: str) -> None:
+    with pytest.raises(MalformedMessage, match=words):
+        parse_author(f"=?utf-8?q?A{letter}B?= <ok@v.test>".encode())
+
+
 def test_look_alikes_are_other_domains() -> None:
     assert parse_author("ok@\u0430cme.com".encode()).domain.startswith("xn--")
     assert parse_author(b"a@evilok.test").domain == "evilok.test"

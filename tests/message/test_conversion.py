@@ -332,6 +332,25 @@ def test_names_in_part_headers_become_7_bit() -> None:
 
 
 @cases(
+    ("field", "name"),
+    [
+        ("attachment; filename=résumé final.pdf".encode(), "résumé final.pdf"),
+        (b"attachment; filename=Gr\xfc\xdfe an alle.pdf; size=3", "Grüße an alle.pdf"),
+        ("attachment; filename = à la carte 2.pdf size=3".encode(), "à la carte 2.pdf"),
+        ("attachment; filename=très\r\n long nom.pdf".encode(), "très long nom.pdf"),
+        ('attachment; filename="à la carte" not the name; size=3'.encode(), "à la carte"),
+    ],
+)
+def test_a_name_with_spaces_that_forgot_its_quotes_stays_whole(field: bytes, name: str) -> None:
+    part = b"--b\r\nContent-Disposition: " + field + b"\r\n\r\nx\r\n--b--\r\n"
+    content = to_7bit(shorten_lines(TOP + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part))
+    check_goes_anywhere(content)
+    (found,) = (part for part in email.message_from_bytes(content).walk() if not part.is_multipart())
+    assert found.get_filename() == name
+    assert found.get_param("size", header="content-disposition") == ("3" if b"size" in field else None)
+
+
+@cases(
     ("header", "body", "charset"),
     [
         (b"", "Grüße".encode(), "utf-8"),

@@ -174,8 +174,10 @@ def _is_utf_8(value: bytes) -> bool:
 
 def _check_phrase(phrase: str, address: str) -> None:
     decoded = _decode_words(phrase)
-    if any(letter in decoded for letter in "\r\n\0"):
+    if "\r" in decoded or "\n" in decoded:
         raise MalformedMessage("the name in the {field} field has an encoded line break")
+    if "\0" in decoded:
+        raise MalformedMessage("the name in the {field} field has an encoded NUL")
     others = decoded.replace(address, "")  # some programs write the address into its own name
     if "<" in others and "@" in others:
         raise MalformedMessage("the name in the {field} field hides another address")

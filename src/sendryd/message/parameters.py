@@ -18,9 +18,12 @@ _ATOM: Final = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]"
 _COMMENT_MARKS: Final = re.compile(r'[^()"\\]+|\\.|"(?:[^"\\]|\\.)*"|[()"\\]', re.DOTALL)
 _TYPE: Final = re.compile(rf"\s*({_ATOM}{{1,127}})\s*/\s*({_ATOM}{{1,127}})")
 _PARAMETER: Final = re.compile(rf"(?<![^\s;])({_ATOM}{{1,60}})\s*=\s*(?:\"((?:[^\"\\]|\\.)*)(?:\"|\Z)|([^\s;\"]*))", re.DOTALL)
+_NAMES_OF_FILES: Final = frozenset(("filename", "name"))
+_MORE_WORDS: Final = re.compile(rf"(?:\s+(?!{_ATOM}{{1,60}}\s*=)[^\s;\"]+)+")  # of an unquoted value, before the next parameter
 _PLAIN: Final = re.compile(rf'{_ATOM}+/{_ATOM}+(?:\s*;\s*[A-Za-z0-9-]+=(?:{_ATOM}+|"[ !#-\[\]-~]*"))*')
 _SECTION_NAME: Final = re.compile(r"([^*]+)\*(?:([0-9]{1,3})(\*?))?")
 _PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_LINE_BREAK: Final = re.compile(r"[\r\n]+")
 _PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _UNQUOTED: Final = re.compile(rf"{_ATOM}+")
 _QUOTABLE: Final = re.compile(r"[ -~]*")
@@ -82,13 +85,16 @@ def is_plain_type(value: bytes) -> bool:
 def read_parameters(text: str) -> dict[str, str]:
     """Decoded parameters by lower-case name. Of duplicates the first counts, and the form of RFC 2231 before the plain one.
 
-    A value in that form is also stored under its name with an asterisk: encoded words in it are ordinary characters.
+    A value in that form is also stored under its name with an asterisk: encoded words in it are ordinary characters. The name of a file may have spaces
+    without the quotes that they need: programs that do not encode names often forget both.
     """
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}
     for match in islice(_PARAMETER.finditer(text), MAX_PARAMETERS):
         name, quoted = match[1].lower(), match[2]
         value = _PAIR.sub(r"\1", quoted) if quoted is not None else match[3]
+        if quoted is None and name in _NAMES_OF_FILES and (more := _MORE_WORDS.match(text, match.end())):
+            value += _LINE_BREAK.sub("", more[0])
         extended = _SECTION_NAME.fullmatch(name)
         if extended:
             number = int(extended[2] or 0)

@@ -87,6 +87,9 @@ KNOWN_LINKS: Final = re.compile(r"ipcheck\.proofpoint")
 # Servers that look at the sender only when they know the recipient say it at RCPT.
 ABOUT_SENDER: Final = re.compile(
     r"\bsender (?:address|verif|domain)|(?:envelope|of|verify) sender|from (?:address|header|field|domain)|address in (?:the )?from"
+    r"|\b(?:sender|originator)(?:'s)? (?:e-?mail |mail )?(?:mailbox|account|user|unknown|invalid|does|(?:is )?not\b|is (?:unknown|invalid|disabled))"
+    r"|(?:mailbox|account|address|user|domain) (?:of|for) (?:the |your |this )?(?:sender|originator)"
+    r"|(?:unknown|invalid|bad|no such|non-?existent|unverified) (?:sender|originator)"
     r"|(?:mail|header) from\b|(?:return|reverse)[ -]path|reply-to"
 )
 ABOUT_SIZE: Final = re.compile(
@@ -103,7 +106,9 @@ NOT_OF_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         (Category.CONTENT_REJECTED, r"polic(?:y|ies)\b|filter|attack|anti-?vir|virus|\bspam|security|suspicious"),
         (
             Category.OTHER,
-            r"restrict|firewall|\bblocked\b|temporar|try (?:again )?later|not (?:allowed|permitted|authori[sz]ed) to (?:send|submit|use)"
+            r"look-?up (?:failed|failure|error)|verification (?:is )?in progress|call-?(?:back|out)\b"
+            r"|(?:directory|ldap|database|backend)\b.{0,40}\b(?:not (?:reach|avail)|unreach|unavail|fail|timed? ?out|down\b)"
+            r"|restrict|firewall|\bblocked\b|temporar|try (?:again )?later|not (?:allowed|permitted|authori[sz]ed) to (?:send|submit|use)"
             r"|(?:block|black|deny|grey|gray|white|allow).?list|reputation|\byour (?:ip|server|host|network|domain)\b",
         ),
     )
