@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 import asyncpg
@@ -56,10 +58,13 @@ class Pair:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self.user = folder, as_other_user()
         self.ports = [free_port(), free_port()]
+        self._rests = [free_port(), free_port()]
         self.url = f"postgresql://{USER}:secret@{','.join(f'127.0.0.1:{port}' for port in self.ports)}/mail?target_session_attrs=read-write"
         etcd = free_port()
         self._start(stack, "etcd", etcd_command(folder / "etcd", etcd, free_port()))
-        self.processes = [self._start(stack, f"p{number}", self._patroni(number, etcd)) for number in (1, 2)]
+        self._patronis = [self._start(stack, f"p{number}", self._patroni(number, etcd)) for number in (1, 2)]
+        for place in (0, 1):
+            stack.callback(self.lose, place)
 
     def _patroni(self, number: int, etcd: int) -> list[str]:
         own = self.folder / f"p{number}"
@@ -67,7 +72,14 @@ class Pair:
         if self.user:
             os.chown(own, self.user["user"], self.user["group"])
         config = self.folder / f"p{number}.yml"
-        values = {"number": number, "rest": free_port(), "etcd": etcd, "port": self.ports[number - 1], "folder": own, "user": USER}
+        values = {
+            "number": number,
+            "rest": self._rests[number - 1],
+            "etcd": etcd,
+            "port": self.ports[number - 1],
+            "folder": own,
+            "user": USER,
+        }
         config.write_text(CONFIG.format(**values, programs=find_programs()), "utf-8")
         return ["patroni", str(config)]
 
@@ -77,6 +89,11 @@ class Pair:
         stack.callback(end_group, process)
         return process
 
+    def lose(self, place: int) -> None:
+        """As the loss of a machine ends all its processes."""
+        end_group(self._patronis[place])
+        end_server(self.folder / f"p{place + 1}" / "data")
+
     def primary(self) -> int | None:
         """The place of the server that takes changes."""
         for place, port in enumerate(self.ports):
@@ -85,9 +102,8 @@ class Pair:
         return None
 
     def is_replicated(self) -> bool:
-        """Whether commits wait for the replica."""
-        place = self.primary()
-        return place is not None and bool(ask(self.ports[place], "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"))
+        """Whether commits wait for the replica, and Patroni has noted that it may be promoted, which it does some seconds later."""
+        return any(map(is_synchronous, self._rests))
 
 
 def etcd_command(folder: Path, port: int, peer: int) -> list[str]:
@@ -99,19 +115,19 @@ def etcd_command(folder: Path, port: int, peer: int) -> list[str]:
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:
-    """As the loss of a machine ends all its processes."""
-    for pid in [process.pid, *children(process.pid)]:
-        try:
-            os.killpg(os.getpgid(pid), signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
 
 
-def children(pid: int) -> list[int]:
-    """The servers that Patroni has started, which have sessions of their own."""
-    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, check=False)
-    return [int(each) for each in done.stdout.split()]
+def end_server(data: Path) -> None:
+    """Ends all processes of a PostgreSQL, which Patroni does not keep as children of its own."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        first = int((data / "postmaster.pid").read_text("ascii").splitlines()[0])
+        others = [int(each) for each in Path(f"/proc/{first}/task/{first}/children").read_text("ascii").split()]
+        for pid in (first, *others):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def ask(port: int, query: str) -> object:
@@ -129,6 +145,18 @@ def ask(port: int, query: str) -> object:
         return None
     finally:
         thread.close()
+
+
+def is_synchronous(port: int) -> bool:
+    """Whether Patroni calls its server the synchronous standby, https://patroni.readthedocs.io/en/latest/rest_api.html."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/synchronous")
+        return connection.getresponse().status == HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 @contextmanager
@@ -158,7 +186,7 @@ def test_nothing_acknowledged_is_lost_when_the_primary_is(tmp_path: Path, capsys
             world.wait_until(lambda: len(load.acknowledged) >= MESSAGES // 3, timeout=120)
             before = servers.primary()
             assert before is not None
-            end_group(servers.processes[before])
+            servers.lose(before)
             world.wait_until(lambda: servers.primary() == 1 - before, timeout=ELECTION)
             load.join()
             world.wait_until(lambda: retried(world), timeout=60)
