@@ -19,6 +19,8 @@ def entries(
     *happened: tuple[EventType, Mapping[str, object]],
     state: DeliveryState = DeliveryState.DELIVERED,
     dialogues: Mapping[str, AttemptDialogue] | None = None,
+    attempts: int = 1,
+    last_reply: str = "",
 ) -> list[Entry]:
     """The timeline of a message whose first recipient had these events."""
     events = [
@@ -40,10 +42,10 @@ def entries(
             forward_path=each.forward_path,
             domain="example.org",
             state=state,
-            attempts=1,
+            attempts=attempts,
             due_at=LATER,
             created_at=NOW,
-            last_reply="",
+            last_reply=last_reply,
         )
         for each in new.deliveries
     ]
@@ -66,6 +68,12 @@ def test_a_try_has_server_time_and_each_line_of_the_reply() -> None:
     assert [(line.text, line.is_refusal) for line in put_off.talk] == [("451 4.7.1 Later", True), ("451 please", True)]
     assert (waiting.event, waiting.title, waiting.at) == ("waiting", "Next try", LATER)
     assert put_off.recipient == ""
+
+
+def test_after_a_try_that_is_not_counted_the_next_one_is_not_called_the_first() -> None:
+    new = Samples().message(["ann@example.org"])
+    assert entries(new, state=DeliveryState.QUEUED, attempts=0)[-1].title == "First try"
+    assert entries(new, state=DeliveryState.QUEUED, attempts=0, last_reply="421 4.7.28 Slow down")[-1].title == "Next try"
 
 
 def said(*spoken: Spoken) -> AttemptDialogue:

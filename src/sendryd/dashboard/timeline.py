@@ -234,7 +234,8 @@ def _took(milliseconds: int) -> str:
 
 
 def _waiting(delivery: QueuedDelivery, now: datetime, recipient: str) -> Entry:
-    title = "Next try" if delivery.attempts else "First try"
+    was_tried = bool(delivery.attempts or delivery.last_reply)  # one that a server put off for reasons of its own is not counted
+    title = "Next try" if was_tried else "First try"
     away = f"In {span(delivery.due_at - now)}" if delivery.due_at > now else "Now, as soon as it is its turn"
     return Entry(event="waiting", tone="go", shape="go", title=title, at=delivery.due_at, detail=away, recipient=recipient)
 
