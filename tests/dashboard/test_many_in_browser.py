@@ -183,7 +183,7 @@ def test_an_hour_of_failed_webhooks_is_sent_again_once_while_the_page_counts_dow
     while left[-1]:
         lower = tab.wait_for_function(LOWER, arg=left[-1], timeout=LONG)
         left.append(int(lower.json_value()))
-    assert len(left) > 3  # it fell in steps
+    assert len(left) > 2  # it fell in steps
     tab.get_by_text(f"All {FAILED:,} were sent again: {FAILED:,} were taken.").wait_for()
     sent = [request.headers["webhook-id"] for request in crowd.host.received]
     assert len(sent) == len(set(sent)) == FAILED

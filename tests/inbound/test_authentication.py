@@ -61,5 +61,17 @@ async def test_a_field_under_our_name_is_known_for_a_forgery() -> None:
     made, _ = await judge()
     assert made.is_own("authentication-results", "mx.example.test; dmarc=pass")
     assert made.is_own("Authentication-Results", "mx.example.test 1; dmarc=pass")
+    same = (
+        "MX.example.test",
+        '"mx.example.test"',
+        "(c) mx.example.test",
+        "mx.example.test(c)",
+        "mx.example.test.",
+        '"mx\\.example.test" 1',
+        "\tmx.example.test",
+    )
+    for name in same:
+        assert made.is_own("authentication-results", f"{name}; dmarc=pass header.from=bank.test")
     assert not made.is_own("Authentication-Results", "other.test; dmarc=pass")
+    assert not made.is_own("Authentication-Results", "other.test (mx.example.test); dmarc=pass")
     assert not made.is_own("Subject", "mx.example.test; x")

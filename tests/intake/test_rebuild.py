@@ -88,6 +88,53 @@ def test_a_second_text_is_an_attachment() -> None:
     assert payload.strip() == b"second"
 
 
+ATTACHED = [
+    b"Content-Type: text/calendar; method=REQUEST; charset=UTF-8\r\nContent-Description: the date\r\n\r\nBEGIN:VCALENDAR\r\nEND:VCALENDAR",
+    b"Content-Type: text/csv; charset=iso-8859-1; header=present\r\nContent-Disposition: attachment; filename=a.csv\r\n\r\n\xe4;\xf6",
+    b"Content-Type: message/rfc822\r\n\r\nSubject: Gr\xc3\xbc\xc3\x9fe\r\n\r\n" + b"x" * 1500,
+    b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.net\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n",
+    b"Content-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 a\r\n#0V%T\r\nend",
+]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"Content-Type: text/plain\r\nContent-Disposition: inline\r\n\r\nsecond",
+        b"\r\nsecond",
+        b"second",
+        b"Content-Type: text/plain\r\nno field\r\nsecond",
+    ],
+)
+def test_a_second_text_of_any_form_is_an_attachment(part: bytes) -> None:
+    start = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nfirst\r\n--x\r\n"
+    _, parsed = rebuild(FIELDS + start + part + b"\r\n--x--\r\n")
+    (attached,) = parsed.iter_attachments()
+    assert attached.get_filename() == "attachment"
+    payload = attached.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert payload.strip().endswith(b"second")
+
+
+@pytest.mark.parametrize("part", ATTACHED)
+def test_an_attachment_arrives_octet_for_octet(part: bytes) -> None:
+    made, parsed = rebuild(
+        FIELDS
+        + b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\nold text\r\n"
+        + b"--x\r\n%b\r\n--x--\r\n" % part
+    )
+    assert b"\r\n" + part + b"\r\n--" in made
+    assert body(parsed, "plain") == "new text ü"
+
+
+def test_a_message_that_is_a_file_becomes_an_attachment() -> None:
+    fields = b'Content-Type: application/pdf; name="r.pdf"\r\nContent-Transfer-Encoding: base64\r\nContent-Description: the bill\r\n'
+    made, parsed = rebuild(FIELDS + b"MIME-Version: 1.0\r\n" + fields + b"\r\nJVBERg==\r\n")
+    assert fields + b"\r\nJVBERg==\r\n" in made
+    (attached,) = parsed.iter_attachments()
+    assert (attached.get_filename(), attached.get_payload(decode=True)) == ("r.pdf", b"%PDF")
+
+
 def test_a_message_without_an_author_cannot_be_made_anew() -> None:
     with pytest.raises(MalformedMessage):
         rebuild(b"Subject: x\r\n\r\nold\r\n")

@@ -30,6 +30,7 @@ def test_without_control_headers_there_are_no_orders() -> None:
         ("X-Sendry-Priority: OTP", Orders(priority="otp")),
         ("X-Sendry-Idempotency-Key: order 42/b", Orders(idempotency_key="order 42/b")),
         ("X-Sendry-Unsubscribe-Url: https://x.test/off?u=1", Orders(unsubscribe_url="https://x.test/off?u=1")),
+        ("X-Sendry-Unsubscribe-Url: HTTPS://x.test/off", Orders(unsubscribe_url="HTTPS://x.test/off")),
     ],
 )
 def test_each_order(field: str, expected: Orders) -> None:
@@ -61,6 +62,10 @@ def test_variables_are_json_also_folded_and_encoded() -> None:
         (["X-Sendry-Priority: bulk", "X-Sendry-Priority: otp"], "X-Sendry-Priority (give it once)"),
         (["X-Sendry-Idempotency-Key:"], "X-Sendry-Idempotency-Key "),
         (["X-Sendry-Unsubscribe-Url: mailto:a@b.test"], "X-Sendry-Unsubscribe-Url "),
+        (["X-Sendry-Unsubscribe-Url: https://?"], "X-Sendry-Unsubscribe-Url "),
+        (["X-Sendry-Unsubscribe-Url: http://[::1"], "X-Sendry-Unsubscribe-Url "),
+        (["X-Sendry-Unsubscribe-Url: https:///path"], "X-Sendry-Unsubscribe-Url "),
+        (["X-Sendry-Unsubscribe-Url: https://@/"], "X-Sendry-Unsubscribe-Url "),
         (["X-Sendry-Unsubscribe-Url: https://x.test/" + "x" * 900], "X-Sendry-Unsubscribe-Url "),
         (["X-Sendry-Scheduled-At: a", "X-Sendry-Scheduled-At: b"], "X-Sendry-Scheduled-At "),
     ],

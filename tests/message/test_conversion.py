@@ -6,6 +6,7 @@
 import base64
 import email
 import email.message
+import email.policy
 import os
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from sendryd.message.asciiheader import EightBitAddress, to_ascii_header
 from sendryd.message.dkim import generate_key, load_private_key, sign
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
@@ -380,3 +382,29 @@ def test_a_part_without_an_empty_line_is_a_text() -> None:
     )
     check_goes_anywhere(converted)
     assert leaves(converted) == ["hello ü".encode(), b"next"]
+
+
+@cases(
+    ("field", "name", "address"),
+    [
+        ("To: Jörg@Büro <u@example.org>", "Jörg@Büro", "u@example.org"),
+        ("To: Jörg @ home <u@example.org>", "Jörg @ home", "u@example.org"),
+    ],
+)
+def test_a_name_that_looks_like_an_address_is_a_name(field: str, name: str, address: str) -> None:
+    converted = to_7bit(f"{field}\r\n".encode() + TOP + b"\r\nx\r\n")
+    (found,) = email.message_from_bytes(converted, policy=email.policy.default)["To"].addresses
+    assert (found.display_name, found.addr_spec) == (name, address)
+
+
+def test_the_id_of_a_list_is_no_address() -> None:
+    converted = to_7bit("List-Id: Größe <jörg@liste.example.org>\r\n".encode() + TOP + b"\r\nx\r\n")
+    assert b" <j%C3%B6rg@liste.example.org>\r\n" in converted
+
+
+def test_an_address_that_is_not_utf_8_becomes_it_for_a_receiver_that_takes_such_addresses() -> None:
+    content = b"To: j\xf6rg@example.org\r\nSubject: Gr\xfc\xdfe\r\n" + TOP + b"\r\nx\r\n"
+    converted = to_ascii_header(content, HeaderBlock.parse(content), keeps_utf_8=True)
+    assert converted.startswith("To: jörg@example.org\r\nSubject: =?".encode())
+    with pytest.raises(EightBitAddress):
+        to_ascii_header(content, HeaderBlock.parse(content))

@@ -258,7 +258,10 @@ async def _convert(content: bytes, kind: FormKind) -> bytes:
     except EightBitAddress as error:
         raise Unsendable("5.6.7", NO_SMTPUTF8) from error
     except MalformedMessage as error:
-        sentence = f"The receiving server takes no 8-bit content, and the message cannot be converted: {error.reason}"
+        cause = (
+            "The receiving server takes no 8-bit content, and the message" if kind is FormKind.SEVEN_BIT else "The header of the message"
+        )
+        sentence = f"{cause} cannot be converted: {error.reason}"
         raise Unsendable("5.6.3", sentence) from error
 
 

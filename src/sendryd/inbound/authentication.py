@@ -15,6 +15,7 @@ from sendryd.message.author import parse_author
 from sendryd.message.dkimverify import DkimResult, Signature, read_signatures, verify_signature
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
+from sendryd.message.trace import results_name
 from sendryd.policy.dmarc import Authenticated, DmarcResult, find_policy, judge_dmarc
 from sendryd.policy.spf import SpfAnswer, SpfQuery, SpfResult, SpfVerdict, check_host
 from sendryd.runtime.clock import Clock
@@ -49,7 +50,7 @@ class Authenticator:
     async def judge(self, content: bytes, *, client: str, hello: str, reverse_path: str) -> Results:
         """The results for one mail. Never raises."""
         try:
-            headers = HeaderBlock.parse(content)
+            headers = HeaderBlock.parse_new(content)
             author = parse_author(headers.get(b"from") or b"").domain if headers.count(b"from") == 1 else ""
         except MalformedMessage:
             headers, author = None, ""
@@ -119,7 +120,7 @@ class Authenticator:
 
     def is_own(self, name: str, value: str) -> bool:
         """Whether a field of a mail claims to be ours (RFC 8601 §5): it is left out."""
-        return name.lower() == FIELD.lower() and value.partition(";")[0].split()[:1] == [self._hostname]
+        return name.lower() == FIELD.lower() and results_name(value) == self._hostname.rstrip(".").lower()
 
 
 def _safe(text: str) -> str:

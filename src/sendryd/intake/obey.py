@@ -15,7 +15,7 @@ from sendryd.intake.submission import Admitted, Options, Recipient, Submission
 from sendryd.message.control import NO_ORDERS, Orders
 from sendryd.message.personalise import NO_HTML, why_untracked
 from sendryd.message.template import Rendered, TemplateError
-from sendryd.message.transfer import shorten_lines
+from sendryd.message.transfer import is_too_long, shorten_lines
 from sendryd.model.actor import Actor
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import SendingDomain
@@ -145,7 +145,7 @@ class Obeyer:
         if isinstance(again, Refusal):
             return again
         options = replace(submission.options, template_id=template_id)
-        made = replace(submission, content=content, is_8bit=not content.isascii(), has_long_lines=False, options=options)
+        made = replace(submission, content=content, is_8bit=not content.isascii(), has_long_lines=is_too_long(content), options=options)
         return made, replace(again, orders=parsed.orders)
 
     async def _render(self, submission: Submission, orders: Orders) -> tuple[TemplateId, Rendered] | Refusal:

@@ -14,8 +14,8 @@ from sendryd.message.control import NO_ORDERS, BadControlHeader, Orders, read_or
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock, HeaderField
 from sendryd.message.mailbox import Mailbox
-from sendryd.message.parameters import without_comments
 from sendryd.message.rewrite import format_date, prepare_submission
+from sendryd.message.trace import results_name
 from sendryd.model.message import TlsDemand
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.valuetype import valuetype
@@ -31,8 +31,6 @@ CONTROL_PREFIX: Final = b"x-sendry-"
 _SINGLE_FIELDS: Final = (b"message-id", b"date")  # RFC 5322 §3.6: at most one; some large receivers refuse a second one
 _RESULTS_FIELD: Final = b"authentication-results"
 _SOMETIMES_DROPPED: Final = DROPPED_FIELDS | RESPONSIBLE_FIELDS.keys() | {_RESULTS_FIELD}
-_RESULTS_ID: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s;"]*))')  # RFC 8601 §2.2: authserv-id, a token or in quotes
-_QUOTED_PAIR: Final = re.compile(r"\\(.)")
 _MBOX_LINE: Final = re.compile(rb">?From (?![ \t:])[^\r\n]*\r\n")  # not a field: a word follows the name, not a colon
 
 
@@ -65,7 +63,7 @@ def without_mbox_line(content: bytes) -> bytes:
 def parse_message(content: bytes, first_bare_lf: int | None, *, hostname: str = "") -> ParsedMessage | Refusal:
     """Checks the header block and reads its fields. `hostname` is this server's name in trace fields. Raises `MalformedMessage`."""
     try:
-        headers = HeaderBlock.parse(content)
+        headers = HeaderBlock.parse_new(content)
         if first_bare_lf is not None and first_bare_lf < headers.body_offset:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, "a header line ends with a bare LF; end each line with CR LF")
         authors = headers.all(b"from")
@@ -168,10 +166,7 @@ def _is_dropped(headers: HeaderBlock, field: HeaderField, own: str) -> bool:
     if field.name in RESPONSIBLE_FIELDS:
         return not headers.value(field)
     if field.name == _RESULTS_FIELD:  # RFC 8601 §5: forged results under our name
-        match = _RESULTS_ID.match(without_comments(headers.value(field).decode("utf-8", "replace")))
-        quoted, token = match.groups() if match else (None, None)
-        name = _QUOTED_PAIR.sub(r"\1", quoted).strip() if quoted else token or ""
-        return bool(own) and name.rstrip(".").lower() == own
+        return bool(own) and results_name(headers.value(field).decode("utf-8", "replace")) == own
     return False
 
 

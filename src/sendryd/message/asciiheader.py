@@ -29,6 +29,7 @@ _MACHINE_FIELDS: Final = frozenset(
 )
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|[,;:()]|[ \t]+|\\.|[^\s"<>,;:()\\]+|.', re.DOTALL)
 _ADDRESS: Final = re.compile(r"([^@\s]+)@([^@\s]+)")
+_BRACKETS: Final = re.compile(r"<[^<>]*@[^<>]*>")
 _PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _UNIT: Final = re.compile(r" *[^ ]+")
 _MAX_UNIT: Final = 900  # octets without a space that go as they are: with the field's name they stay under the 998 of a line
@@ -66,12 +67,22 @@ def to_ascii_header(content: bytes, headers: HeaderBlock, *, keeps_utf_8: bool =
         raw = content[field.start : field.end]
         if raw.isascii() or (keeps_utf_8 and _is_utf_8(raw)):
             continue
-        pieces += (content[position : field.start], encode_field(headers, field))
+        pieces += (content[position : field.start], _encode(headers, field, keeps_utf_8=keeps_utf_8))
         position = field.end
     if not pieces:
         return content
     pieces.append(content[position:])
     return b"".join(pieces)
+
+
+def _encode(headers: HeaderBlock, field: HeaderField, *, keeps_utf_8: bool) -> bytes:
+    try:
+        return encode_field(headers, field)
+    except EightBitAddress:
+        made = decode_undeclared(headers.raw(field)).encode()
+        if not keeps_utf_8 or max(map(len, made.split(b"\r\n"))) > MAX_LINE:
+            raise
+        return made
 
 
 def _is_utf_8(data: bytes) -> bool:
@@ -90,7 +101,10 @@ def encode_field(headers: HeaderBlock, field: HeaderField) -> bytes:
         word, parameters = read_type(value) if field.name == b"content-type" else read_word(value)
         encoded = write_field(name, word if word.isascii() else "attachment", parameters)
     elif field.name in ADDRESS_FIELDS:
-        encoded = fold(name.decode("ascii"), _encode_addresses(decode_undeclared(value))).encode("ascii")
+        text = decode_undeclared(value)
+        if field.name == b"list-id":  # RFC 2919: what it has in brackets looks like an address and is none
+            text = _BRACKETS.sub(lambda match: _percent(match[0]), text)
+        encoded = fold(name.decode("ascii"), _encode_addresses(text)).encode("ascii")
     elif field.name in _MACHINE_FIELDS or value.isascii():
         encoded = fold(name.decode("ascii"), _UNIT.findall(" " + _percent(decode_undeclared(value)))).encode("ascii")
     else:
@@ -129,7 +143,7 @@ def _encode_addresses(text: str) -> list[str]:
             add(_encode_words_before(phrase))
             add(_encode_comment(token))
         elif token[0] == "<" and len(token) > 1:
-            add(_encode_words_before(phrase))
+            add(_encode_words_before(phrase, is_name=True))
             add([f" <{_encode_address(token[1:-1])}>"])
         elif token in {",", ";", ":"}:
             add(_encode_words_before(phrase))
@@ -158,8 +172,8 @@ def _with_whole_comments(text: str) -> Iterator[str]:
         yield "".join(comment)
 
 
-def _encode_words_before(phrase: list[str]) -> list[str]:
-    """The units of the tokens before a separator: a name or a bare address. Empties the list."""
+def _encode_words_before(phrase: list[str], *, is_name: bool = False) -> list[str]:
+    """The units of the tokens before a separator: a name or a bare address. Empties the list. `is_name`: it stands before an address."""
     text = "".join(phrase).strip(" \t")
     tokens = [token for token in phrase if token.strip(" \t")]
     phrase.clear()
@@ -167,7 +181,7 @@ def _encode_words_before(phrase: list[str]) -> list[str]:
         return []
     if text.isascii():
         return _UNIT.findall(f" {text}")
-    if "@" in text and '"' not in text and _ADDRESS.fullmatch(text):
+    if not is_name and "@" in text and '"' not in text and _ADDRESS.fullmatch(text):
         return [f" {_encode_address(text)}"]
     words = [_PAIR.sub(r"\1", token[1:-1]) if token[0] == '"' and len(token) > 1 else token for token in tokens]
     return encoded_words(one_line(decode_text(" ".join(words).encode("utf-8", "replace"))), PHRASE_WORD, PHRASE_WORD)

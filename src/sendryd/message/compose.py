@@ -54,6 +54,14 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPart:
+    """A part of another message, as it is there: header, empty line, body."""
+
+    content: bytes
+    content_id: str | None = None  # as of an `Attachment`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
     """The fields of a message to compose. `parse_mailbox` makes the mailboxes."""
 
@@ -65,7 +73,7 @@ class Composition:
     html: str | None = None
     text: str | None = None
     headers: tuple[tuple[str, str], ...] = ()  # in the order in which they go out
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[Attachment | KeptPart, ...] = ()
 
 
 def compose(what: Composition, *, boundary: str) -> bytes:
@@ -212,7 +220,10 @@ def _check_boundary(body: bytes, boundary: str) -> None:
         raise ValueError("the boundary occurs in a part")
 
 
-def _attachment(attachment: Attachment, thing: str, boundary: str, *, position: int | None = None) -> list[bytes]:
+def _attachment(attachment: Attachment | KeptPart, thing: str, boundary: str, *, position: int | None = None) -> list[bytes]:
+    if isinstance(attachment, KeptPart):
+        _check_boundary(attachment.content, boundary)
+        return [attachment.content]
     filename = attachment.filename.strip()
     _check(filename, f"{thing}.filename")
     if not 1 <= len(filename) <= MAX_FILENAME:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sendryd.message.author import decode_text
 from sendryd.message.headers import HeaderBlock
@@ -20,7 +21,7 @@ MAX_URL: Final = 900  # octets: with it the List-Unsubscribe field stays within 
 _TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # the characters that the REST API allows in tags
 _TRACKED: Final = frozenset({"opens", "clicks"})
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_HTTP_URL: Final = re.compile(r"https?://[\x21-\x7e]+")
+_HTTP_URL: Final = re.compile(r"https?://[\x21-\x7e]+", re.IGNORECASE)
 PRIORITIES: Final = ("otp", "transactional", "bulk")  # the contract
 _SHOWN: Final = 60  # characters of an unknown name that are quoted
 
@@ -142,8 +143,16 @@ def _read_key(value: str | None) -> str | None:
     return value
 
 
+def is_http_url(text: str) -> bool:
+    """Whether a text is an http or https URL with a host, in printable ASCII (RFC 3986 §3)."""
+    try:
+        return _HTTP_URL.fullmatch(text) is not None and bool(urlsplit(text).hostname)
+    except ValueError:  # of brackets without an address
+        return False
+
+
 def _read_url(value: str | None) -> str | None:
-    if value is not None and (len(value) > MAX_URL or not _HTTP_URL.fullmatch(value)):
+    if value is not None and (len(value) > MAX_URL or not is_http_url(value)):
         raise BadControlHeader(b"x-sendry-unsubscribe-url", "write an http or https URL")
     return value
 

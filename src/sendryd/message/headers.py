@@ -14,6 +14,9 @@ from sendryd.valuetype import valuetype
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header
 MAX_FIELDS: Final = 2000  # real messages have under a hundred; the work per message grows with it
+# Of what was taken and changed since: a dozen fields more, and encoded words, which take up to five times the octets of UTF-8.
+MAX_KEPT_BLOCK: Final = 8 * MAX_BLOCK
+MAX_KEPT_FIELDS: Final = MAX_FIELDS + 100
 MAX_FOLDS: Final = 100_000  # lines of one field after its first: each takes 165 octets of memory while the field is matched
 
 # A field: a name without space or colon, then everything up to a line end that is not followed by white space. Where there is none, one
@@ -48,21 +51,30 @@ class HeaderBlock:
     has_8bit: bool
 
     @classmethod
+    def parse_new(cls, content: bytes) -> Self:
+        """Reads the block at the start of a content that a client or a stranger sends. Raises `MalformedMessage`. Linear in the size of the block."""
+        return cls._parse(content, MAX_BLOCK, MAX_FIELDS)
+
+    @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Reads the block at the start of a content. Raises `MalformedMessage`. Linear in the size of the block."""
-        end, body_offset = _find_end(content)
+        """The same for a content that was taken: there is room for what this program adds to a header, so what it took can be sent."""
+        return cls._parse(content, MAX_KEPT_BLOCK, MAX_KEPT_FIELDS)
+
+    @classmethod
+    def _parse(cls, content: bytes, max_block: int, max_fields: int) -> Self:
+        end, body_offset = _find_end(content, max_block)
         block = content[:end]
         has_8bit = not block.isascii()
         if block.translate(None, _ALLOWED):  # what is left of it; a search by a pattern takes ten times as long
             raise MalformedMessage("a header line has a control character; encode it or leave it out")
         _check_lines(block)
-        fields, by_name = _collect(block)
+        fields, by_name = _collect(block, max_fields)
         return cls(content, fields, by_name, end, body_offset, has_8bit)
 
     @classmethod
     def parse_part(cls, block: bytes) -> Self:
         """The header block of a part, without checks: it ends at the first line that is no field. Never raises for long lines."""
-        fields, by_name = _collect(block)
+        fields, by_name = _collect(block, MAX_KEPT_FIELDS)
         return cls(block, fields, by_name, len(block), len(block), has_8bit=not block.isascii())
 
     def raw(self, field: HeaderField) -> bytes:
@@ -88,7 +100,7 @@ class HeaderBlock:
         return len(self.by_name.get(name, ()))
 
 
-def _collect(block: bytes) -> tuple[tuple[HeaderField, ...], dict[bytes, list[HeaderField]]]:
+def _collect(block: bytes, max_fields: int) -> tuple[tuple[HeaderField, ...], dict[bytes, list[HeaderField]]]:
     fields: list[HeaderField] = []
     by_name: dict[bytes, list[HeaderField]] = {}
     position = 0
@@ -96,8 +108,8 @@ def _collect(block: bytes) -> tuple[tuple[HeaderField, ...], dict[bytes, list[He
         name = match[1]
         if name is None:
             raise MalformedMessage(_explain(block, position), position)
-        if len(fields) == MAX_FIELDS:
-            raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
+        if len(fields) == max_fields:
+            raise MalformedMessage(f"it has more than {max_fields} header fields")
         name = name.lower()
         start, position = match.span()
         field = _make_field((name, start, match.start(2), position))
@@ -109,15 +121,15 @@ def _collect(block: bytes) -> tuple[tuple[HeaderField, ...], dict[bytes, list[He
     return tuple(fields), by_name
 
 
-def _find_end(content: bytes) -> tuple[int, int]:
+def _find_end(content: bytes, max_block: int) -> tuple[int, int]:
     """The end of the last field, and the start of the body."""
     if content.startswith(b"\r\n"):
         return 0, 2
-    blank = content.find(b"\r\n\r\n", 0, MAX_BLOCK + 4)
+    blank = content.find(b"\r\n\r\n", 0, max_block + 4)
     if blank >= 0:
         return blank + 2, blank + 4
-    if len(content) > MAX_BLOCK:
-        raise MalformedMessage("the header block is larger than 1 MiB; put an empty line behind the header")
+    if len(content) > max_block:
+        raise MalformedMessage(f"the header block is larger than {max_block // MAX_BLOCK} MiB; put an empty line behind the header")
     if content and not content.endswith(b"\r\n"):
         raise MalformedMessage("the last header line does not end with CR LF")
     return len(content), len(content)

@@ -315,8 +315,9 @@ async def test_marketing_is_not_sent_to_who_has_unsubscribed(api: ApiWorld, send
     assert [each.forward_path for each in await api.store.list_queue(QueueFilter())] == ["on@example.org"]
     events = (await api.get(f"/v1/emails/{answer.json['id']}/events?type=suppressed", sender[1])).json
     assert [(row["recipient"], row["metadata"]) for row in events["data"]] == [("off@example.org", {"reason": "unsubscribe"})]
-    bad = await send(api, sender, "/v1/emails/marketing", unsubscribe_url="ftp://x")
-    assert (bad.status, bad.json["details"]["field"]) == (422, "unsubscribe_url")
+    for url in ("ftp://x", "https://?", "http://[::1", "https:///off"):
+        bad = await send(api, sender, "/v1/emails/marketing", unsubscribe_url=url)
+        assert (bad.status, bad.json["details"]["field"]) == (422, "unsubscribe_url")
 
 
 async def test_a_suppressed_recipient_is_skipped_while_the_others_get_theirs(api: ApiWorld, sender: Key) -> None:

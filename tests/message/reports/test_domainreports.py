@@ -90,6 +90,35 @@ MAILS = {
 }
 
 
+ENCODINGS = (
+    "utf-8",
+    "us-ascii",
+    "shift_jis",
+    "utf-7",
+    "idna",
+    "zlib",
+    "foo",
+    "big5",
+    "utf-32",
+    "hex",
+    "rot13",
+    "undefined",
+    "utf-16",
+    "ISO-8859-15",
+)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_report_is_read_whatever_encoding_it_says(encoding: str) -> None:
+    octets = dmarc(record("192.0.2.1", 2), head=f'<?xml version="1.0" encoding="{encoding}"?>')
+    assert read_dmarc(octets) == read_dmarc(dmarc(record("192.0.2.1", 2)))
+
+
+def test_a_report_in_octets_that_are_not_utf_8_is_read() -> None:
+    text = dmarc(record("192.0.2.1", 2), head="<?xml version='1.0'?>").decode().replace("google.com</org", "gr\xfcn.example</org")
+    assert read_dmarc(text.encode("windows-1252")) == read_dmarc(text.encode()) == read_dmarc(text.encode("utf-16"))
+
+
 @pytest.mark.parametrize("style", MAILS)
 def test_a_dmarc_report_is_read_in_each_packing(style: str) -> None:
     (found,) = read_domain_reports(MAILS[style])

@@ -1,6 +1,7 @@
 """What reports mean for a delivery."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,15 @@ def test_what_is_said_of_other_recipients_does_not_count() -> None:
 
 def test_an_address_that_forwards_bounces_once_nobody_got_the_mail() -> None:
     assert judge_status(status(failed("grace@example.org"), failed("joan@example.org")), "ada@example.net") is not None
+
+
+def test_a_text_that_names_only_others_suppresses_nobody() -> None:
+    found = judge_status(replace(status(failed("bob@example.org")), is_text=True), "ada@example.net")
+    assert found is not None
+    assert (found.kind, found.suppresses) == (Kind.BOUNCED, False)
+    named = judge_status(replace(status(failed("ada@example.net")), is_text=True), "ada@example.net")
+    assert named is not None
+    assert named.suppresses
 
 
 def test_a_failure_for_a_while_that_is_final_bounces_without_suppressing() -> None:

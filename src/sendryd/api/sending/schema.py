@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from sendryd.api.emails.schema import EmailStatus
 from sendryd.api.framework.bodies import Body, Line
 from sendryd.message.compose import Attachment
-from sendryd.message.control import MAX_URL
+from sendryd.message.control import MAX_URL, is_http_url
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox, parse_mailbox
 from sendryd.message.parse import SLICE
@@ -34,7 +34,6 @@ MAX_VALUE: Final = 8000  # characters of a custom header: folded, some hundred l
 _HEADER_NAME: Final = re.compile(r"X-[A-Za-z0-9-]{1,70}", re.ASCII)
 _TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}", re.ASCII)
 _RESERVED: Final = "x-sendry-"
-_HTTP_URL: Final = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
 
 
 def _read_mailbox(value: object) -> Mailbox:
@@ -76,7 +75,7 @@ def _check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _check_url(text: str) -> str:
-    if not _HTTP_URL.fullmatch(text):
+    if not is_http_url(text):
         raise ValueError("write an http or https URL")
     return text
 

@@ -30,6 +30,9 @@ _SUBJECT: Final = re.compile(
 def is_auto_reply(header: Group, subject: str) -> bool:
     """Whether the header is that of an automatic reply."""
     submitted = header.get("auto-submitted", "no").partition(";")[0].partition("(")[0].strip().lower()
-    if submitted not in {"no", ""} or any(name in header for name in _FIELDS):
-        return True
-    return header.get("precedence", "").strip().lower() in _PRECEDENCE or _SUBJECT.match(subject.strip()) is not None
+    return submitted not in {"no", ""} or header.get("precedence", "").strip().lower() in _PRECEDENCE or speaks_for_person(header, subject)
+
+
+def speaks_for_person(header: Group, subject: str) -> bool:
+    """Whether a program answers in place of a person. Programs that return mail are not known by this: their mail is auto-submitted too."""
+    return any(name in header for name in _FIELDS) or _SUBJECT.match(subject.strip()) is not None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sendryd.message.charset import one_line
+from sendryd.message.reports.autoreply import speaks_for_person
 from sendryd.message.reports.deliverystatus import find_status
 from sendryd.message.reports.fields import Group, addresses_in
 from sendryd.message.reports.report import MAX_RECIPIENTS, MAX_TEXT, Action, RecipientStatus, Report, ReportKind
@@ -42,13 +43,14 @@ _FAILURES: Final = re.compile(
     re.IGNORECASE,
 )
 _DELAYS: Final = re.compile(
-    r"warning message only|this is (?:only )?a warning|has not (?:yet )?been delivered|not yet been delivered"
+    r"\(delay(?:ed)?\)|warning message only|this is (?:only )?a warning|has not (?:yet )?been delivered|not yet been delivered"
     r"|(?:delivery|message|mail) (?:\w+ )?(?:has been |is |was )?"
     r"delayed|will (?:be retried|keep trying|continue to try|retry)|no action is required|do not need to (?:resend|do anything)|still being (?:tried|attempted)"
     r"|temporary (?:problem|failure) .{0,60}(?:retry|try)|verzögert|retardé",
     re.IGNORECASE,
 )
 _LAST_WORD: Final = re.compile(r"given up|giving up|will not be retried|no longer be (?:tried|retried)|permanent|too long", re.IGNORECASE)
+_CONDITION: Final = re.compile(r"\b(?:if|unless|until|when|should|in case)\b[^.;!?]{0,200}", re.IGNORECASE)  # what may come, not what has
 # Where the copy of the message begins.
 _COPY: Final = re.compile(
     r"[-=*|+> ]{2,}.{0,60}\b(?:copy of (?:the|your)|below this line|original message|returned message|message (?:headers?|body|text) follows|"
@@ -77,7 +79,11 @@ class _Named:
 
 def is_of_daemon(header: Group, subject: str, *, is_null_sender: bool) -> bool:
     """Whether a program may have sent the message because mail could not be delivered."""
-    if "x-failed-recipients" in header or _DAEMONS.search(header.get("from", "")):
+    if "x-failed-recipients" in header:
+        return True
+    if speaks_for_person(header, subject):  # of a postmaster who is on leave, too
+        return False
+    if _DAEMONS.search(header.get("from", "")):
         return True
     return is_null_sender and _FAILURES.match(subject.strip()) is not None
 
@@ -103,12 +109,13 @@ def read_bounce_text(header: Group, subject: str, text: str, returned: str) -> R
             RecipientStatus(action=action, status=s.status, diagnostic=s.diagnostic, final_recipient=s.final_recipient) for s in recipients
         ),
         returned=f"{returned}\n{copy}",
+        is_text=True,
     )
 
 
 def _action(text: str, subject: str) -> Action:
     is_delay = _DELAYS.search(text) or _DELAYS.search(subject)
-    return Action.DELAYED if is_delay and not _LAST_WORD.search(text) else Action.FAILED
+    return Action.DELAYED if is_delay and not _LAST_WORD.search(_CONDITION.sub(" ", text)) else Action.FAILED
 
 
 def _split(text: str) -> tuple[list[str], str]:

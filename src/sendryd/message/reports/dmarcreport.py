@@ -36,7 +36,7 @@ class NoReport(ValueError):
 def read_dmarc(octets: bytes) -> Counted:
     """The report in an XML text. Raises `NoReport`."""
     reader = _Reader()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(_encoding_of(octets))
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reader.refuse_doctype
     parser.StartElementHandler = reader.start
@@ -47,6 +47,17 @@ def read_dmarc(octets: bytes) -> Counted:
     except expat.ExpatError as error:
         raise NoReport(str(error)) from None
     return reader.result()
+
+
+def _encoding_of(octets: bytes) -> str:
+    """An encoding that the parser itself knows, whatever the text says of it: Python has codecs of other names that are no encodings."""
+    if octets[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return "utf-16"
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return "iso-8859-1"
+    return "utf-8"
 
 
 class _Reader:

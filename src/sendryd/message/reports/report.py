@@ -46,6 +46,7 @@ class Report:
 
     kind: ReportKind
     recipients: tuple[RecipientStatus, ...] = ()  # of a STATUS: at least one
+    is_text: bool = False  # written for people: which addresses in it are recipients is a guess
     envelope_id: str = ""  # RFC 3464 §2.2.1
     reporting_mta: str = ""
     feedback_type: str = ""  # of a COMPLAINT, lower case: RFC 5965 §7.3

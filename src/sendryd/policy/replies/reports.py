@@ -5,7 +5,6 @@ final, whatever the code's first digit, and no report makes a delivery wait agai
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -29,16 +28,17 @@ _EXPIRED_DETAIL: Final = (4, 7)
 
 def judge_status(report: Report, forward_path: str) -> Verdict | None:
     """The verdict on the delivery to this address; None if the report does not say that it has failed."""
-    found = _of_delivery(report.recipients, forward_path)
-    return _judge(found, report.reporting_mta) if found is not None else None
-
-
-def _of_delivery(recipients: Sequence[RecipientStatus], forward_path: str) -> RecipientStatus | None:
-    """What failed: the entry of the address itself, or of those that it was forwarded to if none of them got the mail."""
     wanted = normalise_address(forward_path)
-    own = [each for each in recipients if wanted in {normalise_address(each.original_recipient), normalise_address(each.final_recipient)}]
-    judged = own or recipients
-    return judged[0] if judged and all(each.action is Action.FAILED for each in judged) else None
+    own = [
+        each
+        for each in report.recipients
+        if wanted in {normalise_address(each.original_recipient), normalise_address(each.final_recipient)}
+    ]
+    judged = own or report.recipients  # those that it was forwarded to, of which none may have got the mail
+    if not judged or any(each.action is not Action.FAILED for each in judged):
+        return None
+    verdict = _judge(judged[0], report.reporting_mta)
+    return verdict if own or not report.is_text else replace(verdict, suppresses=False)
 
 
 def _judge(failed: RecipientStatus, reporting_mta: str) -> Verdict:
