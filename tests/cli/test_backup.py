@@ -149,6 +149,13 @@ def test_contents_that_were_lost_before_are_told(cli: Any, tmp_path: Path) -> No
     assert (found["is_whole"], found["messages_without_content"]) == (False, 1)
 
 
+def test_without_its_spool_an_installation_is_not_saved(cli: Any, tmp_path: Path) -> None:
+    fill(cli)
+    (cli.data_dir / "spool").rename(tmp_path / "elsewhere")
+    assert "without its content" in cli.fault("backup", str(tmp_path / "saved"))
+    assert not (tmp_path / "saved").exists()
+
+
 def test_a_database_on_a_server_is_not_saved_here(cli: Any, tmp_path: Path) -> None:
     cli.env["SENDRYD_DATABASE_URL"] = "postgresql://u:secret@127.0.0.1:1/mail"
     fault = cli.fault("backup", str(tmp_path / "file"))

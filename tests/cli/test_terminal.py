@@ -93,3 +93,14 @@ def test_a_person_sees_the_number_before_many_deliveries_change(cli: Any) -> Non
     assert "1 delivery will be cancelled. Go on?" in on_terminal(cli, "queue", "cancel", "--domain", "one.test", typed=b"y\n")
     assert "Go on?" not in on_terminal(cli, "queue", "cancel", "--domain", "two.test", "--yes", typed=b"")
     assert cli.json("queue", "list")["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("to", "words"), [(">&-", b"standard output is closed"), (">/dev/full", b"standard output cannot be written: No space")]
+)
+def test_output_that_leads_nowhere_is_said(cli: Any, to: str, words: bytes) -> None:
+    for command in ("keys list --json", "keys create --name lost"):
+        line = f"exec {sys.executable} -m sendryd {command} {to}"
+        done = subprocess.run(["sh", "-c", line], env={**os.environ, **cli.env}, capture_output=True, check=False)
+        assert (done.returncode, words in done.stderr.splitlines()[-1]) == (1, True), done.stderr
+        assert b"internal error" not in done.stderr

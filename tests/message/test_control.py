@@ -63,6 +63,8 @@ def test_variables_are_json_also_folded_and_encoded() -> None:
         (["X-Sendry-Idempotency-Key:"], "X-Sendry-Idempotency-Key "),
         (["X-Sendry-Unsubscribe-Url: mailto:a@b.test"], "X-Sendry-Unsubscribe-Url "),
         (["X-Sendry-Unsubscribe-Url: https://?"], "X-Sendry-Unsubscribe-Url "),
+        (["X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a":"\\ud800"}'], "X-Sendry-Variables (write no halves of characters"),
+        (["X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a":[1e999]}'], "X-Sendry-Variables (write only numbers"),
         (["X-Sendry-Unsubscribe-Url: http://[::1"], "X-Sendry-Unsubscribe-Url "),
         (["X-Sendry-Unsubscribe-Url: https:///path"], "X-Sendry-Unsubscribe-Url "),
         (["X-Sendry-Unsubscribe-Url: https://@/"], "X-Sendry-Unsubscribe-Url "),

@@ -56,6 +56,7 @@ def test_no_mail_is_lost_when_the_server_crashes_and_comes_back(server: Server, 
         load.join()
         world.wait_until(lambda: rest.request("GET", "/readyz").status == 200)
         world.wait_until(lambda: set(load.acknowledged) <= set(load.delivered()))
+        world.wait_until(lambda: "database_back" in world.relay.log_tail(100_000))  # once nothing has failed for a while
         lines = [json.loads(line) for line in world.relay.log_path.read_text().splitlines() if line.startswith("{")]
         told = [line["event"] for line in lines if line.get("part") == "database"]
         assert (told[0], told[-1], set(told[1:-1]) - {"database_still_away"}) == ("database_away", "database_back", set())

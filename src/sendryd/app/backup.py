@@ -65,6 +65,8 @@ def back_up(data_dir: Path, target: Path, now: datetime) -> BackedUp:
     """Saves a data directory in a new file, readable by its owner alone. Raises `CannotBackUp`, `StoreError` and `OSError`."""
     if not (data_dir / FILE_NAME).exists():
         raise CannotBackUp(f"there is no database in {data_dir}")
+    if not (data_dir / SPOOL_NAME).is_dir():
+        raise CannotBackUp(f"there is no {SPOOL_NAME} in {data_dir}: the mail would be saved without its content")
     if target.exists():
         raise CannotBackUp(f"{target} exists; name a new file")
     unfinished, snapshot = target.with_name(f"{target.name}{UNFINISHED}"), target.with_name(f"{target.name}.database{UNFINISHED}")
@@ -78,8 +80,9 @@ def back_up(data_dir: Path, target: Path, now: datetime) -> BackedUp:
             take_snapshot(data_dir, snapshot)
             _open_new(data_dir / SPOOL_NAME, "*.seg", segments, opened)
             others: dict[str, IO[bytes]] = {}
-            _open_new(data_dir / TLS, "*.pem", others, opened)
-            _open_new(data_dir / DIALOGUES, "*-*", others, opened)
+            for folder, pattern in ((data_dir / TLS, "*.pem"), (data_dir / DIALOGUES, "*-*")):
+                with suppress(FileNotFoundError):  # made when there is something to put in it
+                    _open_new(folder, pattern, others, opened)
             others[FILE_NAME] = opened.enter_context(snapshot.open("rb"))
             found = _write(unfinished, {**others, **segments}, now)
         unfinished.rename(target)
@@ -156,7 +159,9 @@ def _write(path: Path, files: dict[str, IO[bytes]], now: datetime) -> BackedUp:
 
 
 def _open_new(folder: Path, pattern: str, files: dict[str, IO[bytes]], opened: ExitStack) -> None:
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted(
+        path for path in folder.iterdir() if path.match(pattern)
+    ):  # `glob` takes a folder that it may not read for an empty one
         name = f"{folder.name}/{path.name}"
         if name not in files:
             with suppress(FileNotFoundError):  # removed just now

@@ -113,7 +113,7 @@ def delivery_json(delivery: QueuedDelivery) -> Delivery:
         "state": delivery_word(delivery.state, delivery.attempts),
         "attempts": delivery.attempts,
         "due_at": timestamp(delivery.due_at),
-        "created_at": timestamp(delivery.created_at),
+        "created_at": timestamp(delivery.message.created_at),
         "last_reply": delivery.last_reply or None,
         "hold_reason": delivery.hold_reason.value if delivery.hold_reason else None,
         "crashes": delivery.crashes,

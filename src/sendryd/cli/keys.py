@@ -12,7 +12,7 @@ from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics
 from sendryd.app.values import parse_period
 from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
-from sendryd.cli.output import command, print_json, print_table, say
+from sendryd.cli.output import command, print_json, print_line, print_table, say
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
 from sendryd.store.errors import NotFound
@@ -34,7 +34,7 @@ def _show_new(key: ApiKey, secret: str, *, as_json: bool) -> None:
         print_json(new_key_json(key, secret))
         return
     say(f"Key {format_id(API_KEY_PREFIX, key.id)} ({key.mode.value}, {key.scope.value}). It is shown only now:")
-    typer.echo(secret)
+    print_line(secret)
 
 
 @app.command()

@@ -55,6 +55,9 @@ def main(
 def run() -> None:
     """The entry point."""
     gc.set_threshold(*LOADING_THRESHOLDS)
+    if sys.stdout is None:  # closed by whoever started this: a result, such as a new key's secret, would be lost
+        complain("standard output is closed; leave it open, or send it to /dev/null")
+        sys.exit(FAILED)
     try:
         app(config_first(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -47,12 +47,21 @@ def complain(text: str) -> None:
 
 def print_line(*cells: str) -> None:
     """Prints one line of a result, its cells separated by tabs."""
-    typer.echo("\t".join(_plain(cell) for cell in cells))
+    _write("\t".join(_plain(cell) for cell in cells))
 
 
 def print_json(document: Any) -> None:
     """Prints the one JSON document of a command."""
-    typer.echo(json.dumps(document, ensure_ascii=True, separators=(", ", ": ")))
+    _write(json.dumps(document, ensure_ascii=True, separators=(", ", ": ")))
+
+
+def _write(line: str) -> None:
+    try:
+        typer.echo(line)
+    except BrokenPipeError:  # whoever reads has seen enough
+        raise
+    except OSError as error:
+        fail(f"standard output cannot be written: {error.strerror}")
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, if_empty: str) -> None:

@@ -122,6 +122,11 @@ def _read_tracking(value: str | None) -> tuple[bool | None, bool | None]:
 def _read_variables(value: str) -> Mapping[str, Any]:
     try:
         variables = json.loads(value, parse_constant=_read_number, parse_float=_read_number)
+        json.dumps(variables, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadControlHeader(b"x-sendry-variables", "write no halves of characters, as \\ud800 is") from None
+    except OverflowError:
+        raise BadControlHeader(b"x-sendry-variables", "write only numbers that JSON can say") from None
     except (ValueError, RecursionError):
         variables = None
     if not isinstance(variables, dict):
@@ -133,7 +138,7 @@ def _read_number(text: str) -> float:
     """Parses a JSON number. Refuses NaN and Infinity, which Python accepts and which 1e999 becomes."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number that JSON can say")
+        raise OverflowError(f"{text} is no number that JSON can say")
     return number
 
 

@@ -152,11 +152,17 @@ def with_schema(schema: Mapping[str, Any] | None, variables: Mapping[str, Any]) 
                 values[name] = rule["default"]
             elif rule.get("required"):
                 raise TemplateError(f"the variable {name} is required")
-            continue
-        kinds = _KINDS.get(str(rule.get("type", "")).lower())
-        if kinds is not None and not isinstance(values[name], kinds):
+            else:
+                continue
+        if not is_of_type(values[name], str(rule.get("type", ""))):
             raise TemplateError(f"the variable {name} is of another type: give a {rule['type']}")
     return values
+
+
+def is_of_type(value: object, name: str) -> bool:
+    """Whether a variable's value is of the type that its rule names. A type that is not known has any value."""
+    kinds = _KINDS.get(name.lower())
+    return kinds is None or isinstance(value, kinds)
 
 
 def check_variables(variables: Mapping[str, Any]) -> int:

@@ -329,3 +329,13 @@ async def test_a_content_that_cannot_be_read_is_no_404(api: ApiWorld, tmp_path: 
         answer = await api.get(path, secret)
         assert (answer.status, answer.json["code"]) == (503, "internal_error")
         assert "stored content of this message is missing or damaged" in answer.json["message"]
+
+
+async def test_an_attached_text_comes_with_the_charset_that_it_was_sent_with(api: ApiWorld) -> None:
+    _, secret = await api.keys.create(System(AccountId(1)), "test", mode=KeyMode.TEST)
+    types = ["text/csv; charset=iso-8859-1", "text/plain; charset=utf-16", 'text/plain; charset="x y"', "application/pdf"]
+    files = [{"filename": "a.csv", "content": "6Q==", "content_type": each} for each in types]
+    body = {"from": "a@example.test", "to": "user@example.org", "subject": "s", "text": "t", "attachments": files}
+    sent = (await api.send("POST", "/v1/emails", secret, body)).json
+    found = [(await api.get(f"/v1/emails/{sent['id']}/attachments/{index}", secret)).headers["content-type"] for index in range(4)]
+    assert found == ["text/csv; charset=iso-8859-1", "text/plain; charset=utf-16", "text/plain; charset=utf-8", "application/pdf"]

@@ -41,6 +41,7 @@ def test_keys_that_stand_where_none_should_are_starred() -> None:
 
 def test_what_is_not_json_or_too_long_is_not_kept() -> None:
     assert redacted_json(b"") is None
+    assert json.loads(redacted_json(b'{"a":[1e999,-1E+400,2e3,NaN]}') or "") == {"a": ["1e999", "-1E+400", 2000.0, "NaN"]}
     assert redacted_json(b"{") is None
     assert redacted_json(b"[" * 100_000) is None
     assert redacted_json(json.dumps({"subject": "x" * MAX_KEPT}).encode()) is None

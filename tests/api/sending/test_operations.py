@@ -349,10 +349,12 @@ async def test_a_stored_template_gives_subject_and_bodies(api: ApiWorld, sender:
         "from": "hello@example.test",
         "template_id": template_id,
         "variables": {"name": "default"},
-        "emails": [{"to": "a@example.org"}, {"to": "b@example.org", "variables": {"name": "own"}}],
+        "emails": [{"to": "a@example.org"}, {"to": "b@example.org", "html": "", "text": "", "variables": {"name": "own"}}],
     }
     made = (await post(api, sender, "/v1/emails/batch", batch)).json["data"]
-    assert [(await arrived(api, row["id"]))["Subject"] for row in made] == ["Hi default", "Hi own"]
+    mails = [await arrived(api, row["id"]) for row in made]
+    assert [mail["Subject"] for mail in mails] == ["Hi default", "Hi own"]
+    assert "<p>own</p>" in str(mails[1])
 
 
 async def test_a_test_key_sends_from_anywhere_and_plays_out_the_test_domain(api: ApiWorld, tester: Key) -> None:

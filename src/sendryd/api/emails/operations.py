@@ -1,5 +1,6 @@
 """Messages as they are read: lists, one, its events and attachments."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -39,6 +40,7 @@ GROUP: Final = Group(
     },
 )
 SMALL: Final = 4096  # octets of a message that is examined in the event loop: some milliseconds, whatever is in it
+_CHARSET: Final = re.compile(r"[A-Za-z0-9._:+-]{1,60}")  # a token: it goes into a field of the answer
 _MAX_INDEX: Final = 6  # digits: messages have at most a thousand parts
 
 
@@ -172,7 +174,9 @@ def _attachment(content: bytes, index: int) -> tuple[str, str, list[bytes]] | No
     if index >= len(parts):
         return None
     part = parts[index]
-    return part.filename or "attachment", part.content_type, decode_pieces(content, part)
+    charset = part.parameters.get("charset", "")
+    media_type = f"{part.content_type}; charset={charset}" if _CHARSET.fullmatch(charset) else part.content_type
+    return part.filename or "attachment", media_type, decode_pieces(content, part)
 
 
 async def find_email(store: Store, call: Call[object, object]) -> MessageSummary:

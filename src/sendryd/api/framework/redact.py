@@ -4,6 +4,7 @@ Secrets and the bodies of mail never are; of recipients only their number.
 """
 
 import json
+import math
 from typing import Final
 
 from sendryd.policy.credentials import without_keys
@@ -48,10 +49,16 @@ def redacted_json(raw: bytes) -> str | None:
     if not raw:
         return None
     try:
-        data = json.loads(raw)
+        data = json.loads(raw, parse_float=_number, parse_constant=str)
     except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict | list):
         return None
     text = without_keys(json.dumps(redact(data), separators=(",", ":")))
     return text if len(text) <= MAX_KEPT else None
+
+
+def _number(text: str) -> float | str:
+    """A number, or the text of one that is too large: JSON has no word for infinity."""
+    number = float(text)
+    return number if math.isfinite(number) else text

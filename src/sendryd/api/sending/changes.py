@@ -18,6 +18,7 @@ from sendryd.api.sending.outgoing import read_marketing, read_send
 from sendryd.api.sending.schema import AmendBody, Cancelled, MarketingBody, SendBody, cancelled_json
 from sendryd.intake.accept import Intake
 from sendryd.model.apikey import Scope
+from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import EventId
 from sendryd.model.message import MessageStatus, MessageType, derive_status
@@ -30,6 +31,8 @@ from sendryd.store.base import NewEvent, Store
 from sendryd.store.errors import NotAllowed
 
 _TOO_LATE: Final = "Only a scheduled email that has not begun to be sent can be changed"
+_BY_SMTP: Final = "An email that was scheduled over SMTP cannot be changed; cancel it, and send another one"
+_HELD: Final = "The email is held, and cannot be changed; release it first, or cancel it"
 _SENT: Final = "The email has begun to be sent, and cannot be cancelled any more"
 
 
@@ -83,25 +86,30 @@ class ChangeHandlers:
         # Read after the source, which the commit compares: a send time older than the source would undo another change unnoticed.
         message = (await find_email(self._store, call)).message
         if source is None or message.scheduled_at is None:
-            raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE))
+            is_by_smtp = source is None and message.scheduled_at is not None
+            raise Refused(Refusal(RefusalKey.CONFLICT, _BY_SMTP if is_by_smtp else _TOO_LATE))
         await call.room.make(len(call.raw) + len(source))
         changes = call.body.model_dump(exclude_none=True)
         data = {**json.loads(source), **changes}
-        if "scheduled_at" not in changes:
+        if not changes.get("scheduled_at"):  # forms send an empty text for what is not filled in
             data["scheduled_at"] = timestamp(message.scheduled_at)
         clock = self._clock
         is_marketing = message.type is MessageType.MARKETING
         outgoing = read_marketing(validate(MarketingBody, data), clock) if is_marketing else read_send(validate(SendBody, data), clock)
-        if changes.keys() & {"html", "text"}:
-            outgoing = replace(outgoing, template_id=None)
-        options = replace(outgoing.options, source_request=encode(data), scheduled_at=outgoing.options.scheduled_at or clock.now())
+        options = replace(
+            outgoing.options,
+            source_request=encode(data),
+            scheduled_at=outgoing.options.scheduled_at or clock.now(),
+            template_id=None if changes.keys() & {"html", "text"} else message.template_id,
+        )
         prepared = await self._composer.prepare(call.key, call.request, replace(outgoing, options=options), message_id=message.id)
         if isinstance(prepared, Refusal):
             raise Refused(prepared)
         try:
             refusal = await self._intake.amend(prepared, made_from=source)
         except NotAllowed:
-            raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE)) from None
+            is_held = DeliveryState.HELD in (await find_email(self._store, call)).states
+            raise Refused(Refusal(RefusalKey.CONFLICT, _HELD if is_held else _TOO_LATE)) from None
         if refusal is not None:
             raise Refused(refusal)
 

@@ -1,11 +1,12 @@
 """Messages made of what requests ask for: the template rendered, the attachments decoded, the content composed."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 from starlette.requests import Request
 
-from sendryd.api.framework.requests import Refused, invalid
+from sendryd.api.framework.requests import Refused, encode, invalid
 from sendryd.api.sending.outgoing import Outgoing
 from sendryd.api.sending.schema import AttachmentBody
 from sendryd.intake.accept import Intake
@@ -88,13 +89,25 @@ class Composer:
             raise invalid("template_id", "template_id: there is no such template") from None
         except TemplateError as error:
             raise invalid("variables", f"variables: {error}") from None
-        return replace(
+        options = replace(outgoing.options, template_id=TemplateId(number))
+        made = replace(
             outgoing,
             subject=outgoing.subject or rendered.subject,
             html=rendered.html,
             text=rendered.text,
-            options=replace(outgoing.options, template_id=TemplateId(number)),
+            options=options,
+            template_id=None,
         )
+        source = options.source_request
+        if source is not None:  # a change later is one of this mail, whatever becomes of the template
+            source = await offload.compute(len(source), _with_bodies, source, made)
+        return replace(made, options=replace(options, source_request=source))
+
+
+def _with_bodies(source: bytes, made: Outgoing) -> bytes:
+    """The JSON of a request with the subject and the bodies of the message that a template made of it."""
+    request = {name: value for name, value in json.loads(source).items() if name not in {"template_id", "variables"}}
+    return encode({**request, "subject": made.subject, "html": made.html, "text": made.text})
 
 
 def _recipients(mailboxes: Sequence[Mailbox]) -> tuple[Recipient, ...]:

@@ -78,7 +78,7 @@ def read_item(body: BatchBody, data: object) -> Outgoing:
         text=item.text,
         headers={},
         attachments=item.attachments or (),
-        template_id=body.template_id if item.html is None and item.text is None else None,
+        template_id=None if item.html or item.text else body.template_id,
         variables={**(body.variables or {}), **(item.variables or {})},
         options=Options(tags=_tags(item.tags), is_rest=True, priority=_priority(item.priority)),
     )

@@ -1,9 +1,9 @@
 """Templates, what to begin them with, and what rendering makes of them, as requests and answers have them. Pure."""
 
 import math
-from typing import Annotated, Final, Literal, NotRequired
+from typing import Annotated, Final, Literal, NotRequired, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import TypedDict
 
 from sendryd.accounts.templates import MAX_SUBJECT, MAX_TEXT, TemplateChange
@@ -13,6 +13,7 @@ from sendryd.message import template as message
 from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES
 from sendryd.message.starters import StarterDesign, StarterTemplate
 from sendryd.message.template import MAX_SOURCE
+from sendryd.message.templatevalues import is_of_type
 from sendryd.model import template as model
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, format_id
@@ -83,6 +84,12 @@ class VariableRule(Body):
     type: Annotated[str, Field(max_length=50)]
     required: bool | None = None
     default: Annotated[object, AfterValidator(_finite)] = None
+
+    @model_validator(mode="after")
+    def _check_default(self) -> Self:
+        if self.default is not None and not is_of_type(self.default, self.type):
+            raise ValueError(f"the default is of another type: give a {self.type}")
+        return self
 
 
 Schema = Annotated[dict[Annotated[str, Field(max_length=200)], VariableRule], Field(max_length=MAX_VARIABLES)]

@@ -297,3 +297,36 @@ async def test_a_file_that_is_added_to_outlives_its_messages(tmp_path: Path) -> 
     store = open_store(tmp_path)
     assert await store.read_content(new.message.id) == new.content
     await store.aclose()
+
+
+NOBODY = 65534
+
+
+def is_usable(folder: Path) -> bool:
+    try:
+        Spool(folder).check_usable()
+    except PermissionError:
+        return False
+    return True
+
+
+def is_usable_for_another_user(folder: Path) -> bool:
+    """In a process of its own: whoever runs the tests may be root, who may do anything."""
+    child = os.fork()
+    if not child:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        os._exit(0 if is_usable(folder) else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.needs("root")
+def test_a_folder_that_may_not_be_used_is_told() -> None:
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = Path(name) / "spool"
+        assert is_usable_for_another_user(folder), "it is made with the first file"
+        folder.mkdir(mode=0o700)
+        assert not is_usable_for_another_user(folder)
+        assert is_usable(folder)

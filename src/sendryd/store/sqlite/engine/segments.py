@@ -114,6 +114,13 @@ class Spool:
         """
         return self._descriptor is None or self._size >= self._sizes.segment or not os.fstat(self._descriptor).st_nlink
 
+    def check_usable(self) -> None:
+        """Raises `PermissionError` if a new file could not be made in the folder."""
+        if self._folder.exists() and not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(
+                f"the folder {self._folder} cannot be read or written; make it the property of the user that runs sendryd"
+            )
+
     def begin(self, segment: SegmentId) -> bool:
         """Creates the file of a segment that the database knows, and appends to it from now on. False if a file with its number exists, or another
         process has removed the new one: the caller takes another number. Raises `OSError`.

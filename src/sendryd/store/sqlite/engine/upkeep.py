@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sendryd.store.base import SpoolReport
 from sendryd.store.codec.values import from_ms, to_ms
+from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sql.database import Database
 from sendryd.store.sqlite.engine.database import SqliteDatabase
 from sendryd.store.sqlite.engine.queries import SQL
@@ -28,6 +29,10 @@ class EngineUpkeep:
 
     async def check_writable(self) -> None:
         self.check_room(1)
+        try:
+            self._sqlite.segments.check_usable()
+        except OSError as error:
+            raise StoreUnavailable(str(error)) from None
         await self._sqlite.touch()
 
     async def read_clock(self) -> datetime | None:
