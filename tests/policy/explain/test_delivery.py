@@ -167,6 +167,19 @@ SITUATIONS: Final = {
         "The DNS of corp.example gives no answer.",
         "If this is said of many domains, check this machine's resolver. Next try at 14:05 UTC.",
     ),
+    "a private address": (
+        facts(
+            state=BOUNCED,
+            last=attempt(
+                Category.ROUTING_ERROR,
+                enhanced="5.4.4",
+                reply="All mail servers of corp.example are at private or reserved addresses, where mail is not sent",
+            ),
+        ),
+        Tone.BAD,
+        "The mail servers of corp.example are at private or reserved addresses, where this server sends no mail.",
+        "Set SENDRYD_ALLOW_PRIVATE_NETWORKS=true if corp.example is in your own network; else tell its owner.",
+    ),
     "no such domain": (
         facts(state=BOUNCED, domain="corp.exmaple", last=attempt(Category.BAD_DOMAIN, enhanced="5.1.2"), did_you_mean="corp.example"),
         Tone.BAD,

@@ -36,6 +36,7 @@ _ASKED: Final = {
 BLOCKED: Final = "No server can be reached: outgoing port 25 seems blocked here."
 UNBLOCK: Final = "Ask your hosting provider to open port 25, or set a smart host (SENDRYD_SMARTHOST)."
 _MEGABYTE: Final = 1_000_000
+_PRIVATE: Final = re.compile("at private or reserved addresses", re.IGNORECASE)  # our own words
 _NOT_LOOKED_AT: Final = 2_000  # characters of a reply that are searched
 
 
@@ -162,6 +163,11 @@ def _not_in_charge(facts: Facts, last: Attempt) -> Explanation:
 
 
 def _misrouted(facts: Facts, last: Attempt) -> Explanation:
+    if _PRIVATE.search(last.reply[:_NOT_LOOKED_AT]):
+        sentence = f"The mail servers of {facts.domain} are at private or reserved addresses, where this server sends no mail."
+        return _explanation(
+            facts, last, sentence, f"Set SENDRYD_ALLOW_PRIVATE_NETWORKS=true if {facts.domain} is in your own network; else tell its owner."
+        )
     sentence = f"{receiver(facts.domain)} could not route the mail: its servers pass it in a circle or know no way to the mailbox."
     return _explanation(facts, last, sentence, f"The fault is at {facts.domain}: tell its owner if it stays.")
 
