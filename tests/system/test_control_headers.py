@@ -157,8 +157,7 @@ def test_a_template_leaves_attachments(world: World, template_id: str) -> None:
     parts = ["--m", "Content-Type: text/plain", "", "replaced", "--m", "Content-Type: application/pdf; name=a.pdf"]
     parts += ["Content-Disposition: attachment; filename=a.pdf", "Content-Transfer-Encoding: base64", "", "QUJDRA==", "--m--", ""]
     content = arrived(world, submit(world, "\r\n".join([*fields, "", *parts]).encode()))
-    assert b"QUJDRA==" in content
-    assert b'filename="a.pdf"' in content
+    assert "\r\n".join(parts[5:-2]).encode() in content
     assert b"\r\nSubject: Thank you, Ann\r\n" in content
     assert b"replaced" not in content
 
