@@ -73,6 +73,22 @@ def test_a_reply_suspends_the_site_over_a_restart_and_queue_show_names_the_rule(
         assert is_explained(second) or is_explained(third)
 
 
+def test_sessions_that_are_kept_obey_rules_that_changed_since(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[default]\nconnections = 1\n", "utf-8")
+    with World(tmp_path / "world", env={"SENDRYD_SHAPING_FILE": str(rules)}) as world:
+        rest = RestClient(world.relay, world.live_key)
+        send(rest, [f"u{number}@example.org" for number in range(8)])
+        world.wait_until(lambda: len(world.mailhost.mails) == 8)
+        rules.write_text("[default]\nconnections = 1\nmessages_per_connection = 5\n", "utf-8")
+        world.wait_until(lambda: "shaping_rules_reloaded" in world.relay.log_tail())
+        send(rest, [f"u{number}@example.org" for number in range(12)])
+        world.wait_until(lambda: len(world.mailhost.mails) == 20)
+        later = [mail.connection for mail in world.mailhost.mails[8:]]
+        assert max(map(later.count, later)) <= 5
+        assert world.mailhost.mails[0].connection not in later, "it has carried more than it may already"
+
+
 def test_rules_are_read_again_and_wrong_ones_stop_only_a_start(tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("[default]\nconnections = 3\n", "utf-8")

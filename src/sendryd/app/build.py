@@ -15,7 +15,7 @@ from sendryd.app.values import Address, host_of_https
 from sendryd.model.actor import System
 from sendryd.model.ids import AccountId
 from sendryd.policy.retry import RetryPlan
-from sendryd.runtime.clock import Clock, SystemClock
+from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import SystemRand
@@ -255,12 +255,14 @@ async def build_basics(settings: Settings, number: int = 1) -> Basics:
     name_server = find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
     store = await open_configured_store(settings, clock, _tell_unreadable)
+    cluster = _cluster(settings, store, clock, Owner(node=_node_name(settings, number), boot=rand.token()), number)
+    await cluster.follow_time()
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
     return Basics(
         settings=settings,
         number=number,
         store=store,
-        cluster=_cluster(settings, store, clock, Owner(node=_node_name(settings, number), boot=rand.token()), number),
+        cluster=cluster,
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),
@@ -274,7 +276,7 @@ def _node_name(settings: Settings, number: int) -> str:
     return settings.node_name if number == 1 else f"{settings.node_name}-{number}"
 
 
-def _cluster(settings: Settings, store: Store, clock: Clock, owner: Owner, number: int) -> OneNode:
+def _cluster(settings: Settings, store: Store, clock: SystemClock, owner: Owner, number: int) -> OneNode:
     if not settings.database_url:
         return OneNode(store, owner)
     from sendryd.app.nodes import ClusterStore, ManyNodes

@@ -77,6 +77,9 @@ class OneNode:
         deliveries = await self._store.return_dead_leases(self._owner, now=now, pause=pause)
         return Returned(deliveries=deliveries, notifications=await self._store.return_dead_notifications(self._owner))
 
+    async def follow_time(self) -> None:
+        """The machine's clock is the only one."""
+
     async def join(self, roles: tuple[str, ...]) -> None:
         """No other process is there."""
 

@@ -18,7 +18,7 @@ from sendryd.health.stored import StoredState
 from sendryd.policy.health import Finding
 from sendryd.policy.health.server import ServerState
 from sendryd.policy.routing import Security
-from sendryd.runtime.clock import Clock, SystemClock
+from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.resolver import Resolver
 from sendryd.store.drivers.sqlite import FILE_NAME
 from sendryd.store.errors import StoreError
@@ -75,17 +75,17 @@ def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, faul
     if basics is None:
         clock = SystemClock()
         name_server = find_name_server(settings.dns_resolver) if settings.dns_resolver else None
-        return Doctor(installation, clock=clock, resolver=Resolver(clock, name_server), stored=None, server=_look_at(target, clock))
+        return Doctor(installation, clock=clock, resolver=Resolver(clock, name_server), stored=None, server=_look_at(target))
     stored = StoredState(basics.store, basics.domains.verify, basics.clock)
-    return Doctor(installation, clock=basics.clock, resolver=basics.resolver, stored=stored, server=_look_at(target, basics.clock))
+    return Doctor(installation, clock=basics.clock, resolver=basics.resolver, stored=stored, server=_look_at(target))
 
 
-def _look_at(target: "Target | None", clock: Clock) -> Callable[[], Awaitable[ServerState]] | None:
+def _look_at(target: "Target | None") -> Callable[[], Awaitable[ServerState]] | None:
     if target is None:
         return None
     from sendryd.store.postgres.observing import observe_server
 
-    return partial(observe_server, target, clock.now)
+    return partial(observe_server, target, SystemClock().now)
 
 
 def is_served(data_dir: Path) -> bool | None:

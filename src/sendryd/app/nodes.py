@@ -17,7 +17,7 @@ from sendryd.app.outage import Outage
 from sendryd.app.settings import Settings
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.smarthost import lane_of
-from sendryd.runtime.clock import Clock
+from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.log import get_logger, leave_out
 from sendryd.runtime.wakeup import Doorbell, Wakeup
 from sendryd.store.base import CrashPause, Owner, Returned, Store
@@ -54,7 +54,7 @@ class ClusterStore(Store, NodeStore, SharedCounts, Protocol):
 class ManyNodes(OneNode):
     """This process among others."""
 
-    def __init__(self, store: ClusterStore, owner: Owner, clock: Clock, place: str, machine: str = "") -> None:
+    def __init__(self, store: ClusterStore, owner: Owner, clock: SystemClock, place: str, machine: str = "") -> None:
         """`place` and `machine` as `Beat` has them."""
         super().__init__(store, owner)
         self._nodes = store
@@ -99,6 +99,16 @@ class ManyNodes(OneNode):
         """The heartbeat, what removes old counts, and what exchanges with other processes."""
         return (self.run, self._watch, self.bells.run, self.by_one(self._forget_counts), *self._daemons)
 
+    async def follow_time(self) -> None:
+        """Goes by the clock of the database's server, as all processes do: what one calls due is due for all. Raises `StoreError`."""
+        difference = await self._clock.follow(self._nodes.read_time)
+        if difference is not None:
+            log.warning(
+                "clock_set",
+                seconds=difference.total_seconds(),
+                advice="synchronise the clocks of this machine and of the database's server",
+            )
+
     async def join(self, roles: tuple[str, ...]) -> None:
         """Becomes a node. Raises `NameTaken`, `PlaceTaken` and `StoreError`."""
         self._roles = roles
@@ -123,6 +133,7 @@ class ManyNodes(OneNode):
             await self._wakeup.wait(GOODBYE if self._quiet else BEAT_INTERVAL)
             try:
                 await self.beat()
+                await self.follow_time()
             except StoreError as error:
                 log.warning("heartbeat_failed", error=repr(error))
             except NameTaken:

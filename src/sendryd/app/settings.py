@@ -302,7 +302,9 @@ def _read_file(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise SettingsError(f"the configuration file {path} cannot be read: its lists or tables are too deep") from None
+    except ValueError as error:  # also of octets that are not UTF-8, and of numbers of thousands of digits
         raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
 
 

@@ -35,7 +35,7 @@ class Connector:
         session = notes.begin(target, self.tracer.begin(domain, target))
         if target.source is not None:
             session.note(f"from {target.source.address}, as {target.source.hello_name}")
-        connection = self.pool.take(target)
+        connection = self._take_kept(target)
         if connection is not None:
             session.note(f"connection kept from an earlier mail, {connection.messages_sent} so far")
             if connection.tls is not None:
@@ -56,6 +56,15 @@ class Connector:
         connection.on_closed = partial(self.shaper.sessions.close, site)
         self.silences.note_session(target)
         return connection
+
+    def _take_kept(self, target: Target) -> Connection | None:
+        """A connection that is kept, if it may carry one more message by the rules as they are now."""
+        while (connection := self.pool.take(target)) is not None:
+            connection.max_messages = self.shaper.limits(connection.site).messages_per_connection
+            if not connection.is_used_up:
+                return connection
+            self.pool.give_back(target, connection)  # which closes it
+        return None
 
     async def _open(self, target: Target, domain: str, patience: Patience, session: SessionNotes) -> Connection:
         await self.shaper.connect(domain)

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from sendryd.policy.settledtime import SettledTime, begin, observe
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+TOLERANCE: Final = timedelta(seconds=1)  # synchronised clocks differ by milliseconds, and each setting of a clock is a jump
 
 
 class Clock(Protocol):
@@ -70,13 +72,28 @@ class SettledClock(ABC):
 
 
 class SystemClock(SettledClock):
-    """The machine's clock."""
+    """The machine's clock, or one that it shares with other machines, whose clocks may be wrong by minutes."""
+
+    _ahead_ms = 0  # milliseconds that it shows more than the machine does
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
+        return datetime.fromtimestamp(self.unix_ms() / 1000, UTC)
 
     def unix_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000 + self._ahead_ms
+
+    async def follow(self, read: Callable[[], Awaitable[datetime]]) -> timedelta | None:
+        """Goes by another clock, which `read` asks, if the two differ by more than `TOLERANCE`. Returns by how much it has been set then. Raises what
+        `read` does.
+        """
+        before = self.now()
+        there = await read()
+        after = self.now()
+        difference = there - (before if there < before else min(there, after))
+        if abs(difference) <= TOLERANCE:
+            return None
+        self._ahead_ms += difference // _MILLISECOND
+        return difference
 
     monotonic = staticmethod(time.monotonic)  # called forty times for each message, so without a wrapper
 

@@ -84,10 +84,19 @@ def test_an_operators_file_overrides_fields_and_adds_providers() -> None:
     assert read_rules("[[provider.big.reply]]\nmatch = 'x'\nsuspend = true\nfor = '1m'", over=RULES).replies_of("big")[0].seconds == 60.0
 
 
+def test_names_are_those_that_deliveries_have() -> None:
+    own = read_rules("[provider.x]\ndomains = ['München.test.']\nmx = ['.MX.a.test']")
+    assert site_of(own, "xn--mnchen-3ya.test", ["mx.other.test"]) == site_of(own, "b.test", ["in.mx.a.test"]) == "x"
+
+
 @cases(
     ("text", "reason"),
     [
         ("[provider", "it is not TOML: "),
+        ("a = " + "[" * 5000, "it is not TOML that can be read: its lists or tables are too deep"),
+        ("[default]\nconnections = " + "9" * 5000, "it is not TOML: "),
+        ("[provider.x]\ndomains = ['*.a.test']", "provider.x.domains: '*.a.test' is no name of a domain or host; leave the * out"),
+        ("[provider.x]\nmx = [' ']", "provider.x.mx: ' ' is no name of a domain or host"),
         ("[providers]", "providers: there is no such field; there are default, provider"),
         ("default = 3", "default: write it as a table, [default]"),
         ("[default]\nconections = 3", "default.conections: there is no such field"),

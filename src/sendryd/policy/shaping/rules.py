@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from sendryd.policy.shaping.limits import MAX_CONNECTIONS, MAX_MESSAGES, NO_LIMITS, Limits, Rate
+from sendryd.smtp.address import AddressError, normalise_domain
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _RATE: Final = re.compile(r"([1-9][0-9]{0,6})/([1-9][0-9]{0,5})?(s|m|h|d)", re.ASCII)
@@ -108,7 +109,9 @@ def read_rules(text: str, *, over: Rules = EMPTY_RULES) -> Rules:
     """The rules of a text, over others. Raises `RulesInvalid`."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise RulesInvalid("it is not TOML that can be read: its lists or tables are too deep") from None
+    except ValueError as error:  # also of numbers of thousands of digits
         raise RulesInvalid(f"it is not TOML: {error}") from None
     _check_names("", data, frozenset({"default", "provider"}))
     default = _table("default", data.get("default", {}))
@@ -199,7 +202,16 @@ def _read_rate(path: str, value: object) -> Rate | None:
 def _read_names(path: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip(".") for each in value):
         raise RulesInvalid(f"{path}: write a list of names in quotes")
-    return tuple(each.lower().rstrip(".") for each in value)
+    return tuple(_read_name(path, each) for each in value)
+
+
+def _read_name(path: str, text: str) -> str:
+    """A name as deliveries have it: in A-labels and lower case."""
+    try:
+        return normalise_domain(text.strip(". "))
+    except AddressError:
+        hint = "; leave the * out, the end of a name is enough" if "*" in text else ""
+        raise RulesInvalid(f"{path}: {text!r} is no name of a domain or host{hint}") from None
 
 
 def _table(path: str, value: object) -> Mapping[str, Any]:

@@ -104,6 +104,10 @@ class NodeStore(Protocol):
         """
         ...
 
+    async def read_time(self) -> datetime:
+        """The time of the server's clock, which the processes share."""
+        ...
+
     async def beat(self, beat: Beat) -> Share:
         """Notes that a process is alive; takes its share of the shards and hands over what is too much. Ends what silent processes held.
 

@@ -96,6 +96,8 @@ def translated(target: Target) -> Iterator[None]:
         raise StoreUnavailable(
             f"the database at {target} is not sendryd's, or is empty: {error}; restore it, or run `sendryd migrate`"
         ) from error
+    except asyncpg.UndefinedObjectError as error:
+        raise StoreUnavailable(f"the database at {target} does not know what SENDRYD_DATABASE_URL asks of it: {error}") from error
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise StoreUnavailable(f"the database at {target} refuses the role: {error}") from error
     except _GONE as error:

@@ -67,6 +67,10 @@ class Nodes:
             for row in rows
         ]
 
+    async def read_time(self) -> datetime:
+        moment: datetime = await self._database.read_value(SQL["read_time"])
+        return moment
+
     async def ask_to_drain(self, name: str) -> bool:
         return bool(await self._database.change(SQL["ask_to_drain"], name=name))
 

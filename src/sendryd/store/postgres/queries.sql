@@ -53,6 +53,10 @@ SELECT seen_at FROM clock;
 -- Marks deliveries that their client may have sent again.
 UPDATE delivery SET is_in_doubt = 1 WHERE id {in_numbers:ids} AND state IN ('queued', 'leased', 'held');
 
+-- name: read_time
+-- The time of the server's clock.
+SELECT clock_timestamp();
+
 -- name: note_beat
 -- Notes that a process is alive, and whether it was away.
 INSERT INTO node (name, boot, place, machine, roles, sessions) VALUES (:name, :boot, :place, :machine, :roles, :sessions)
