@@ -159,7 +159,7 @@ _DONE: Final = {
 }
 _CHANGED_STATES: Final = {
     DestinationChange.TRY_NOW: frozenset({DeliveryState.QUEUED}),
-    DestinationChange.HOLD: frozenset({DeliveryState.QUEUED}),
+    DestinationChange.HOLD: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
     DestinationChange.RELEASE: frozenset({DeliveryState.HELD}),
     DestinationChange.CANCEL: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
     DestinationChange.BOUNCE: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),

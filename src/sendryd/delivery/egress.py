@@ -3,7 +3,7 @@
 Strategy: a message tries the addresses of its pool in an order of its own (`policy.egress.rank`), which stays the same in all its attempts. One that
 is suspended, or has sent its share of the day (`delivery.warmup`), is passed over; one that cannot be bound is stepped over, and for a minute tried last.
 An address dials only its own family. A refusal that is about the reputation of the address is answered once by another one of the pool.
-Reads: the suspensions, each second. Writes: the counts of warming addresses; makes mail due that waited for what was resumed.
+Reads: the suspensions, each second. Writes: the counts of warming addresses, and the due times of mail that waited for a resumed address.
 When things fail: without an address that may be used the mail waits, and no attempt is counted. A pool that is not configured any more holds its
 mail back in the same way: mail of a pool leaves from the addresses of this pool alone. Suspensions that cannot be read stay as they were.
 Limits: addresses remembered are those of the setting.

@@ -62,5 +62,5 @@ def _without(header: bytes, name: bytes) -> bytes:
 
 
 def _describing(headers: HeaderBlock) -> bytes:
-    """What the header of a message says of its body, as the header of a part."""
+    """The Content-* fields of a message, as the header of a part."""
     return b"".join([headers.raw(field) for field in headers.fields if field.name.startswith(_DESCRIBING)]) + b"\r\n"

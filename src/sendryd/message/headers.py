@@ -14,7 +14,7 @@ from sendryd.valuetype import valuetype
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header
 MAX_FIELDS: Final = 2000  # real messages have under a hundred; the work per message grows with it
-# Of what was taken and changed since: a dozen fields more, and encoded words, which take up to five times the octets of UTF-8.
+# A stored header has a dozen fields more than its client sent. Encoded words take up to five times the octets of UTF-8.
 MAX_KEPT_BLOCK: Final = 8 * MAX_BLOCK
 MAX_KEPT_FIELDS: Final = MAX_FIELDS + 100
 MAX_FOLDS: Final = 100_000  # lines of one field after its first: each takes 165 octets of memory while the field is matched

@@ -183,6 +183,17 @@ async def test_it_goes_on_when_the_name_is_there_again_but_not_what_an_operator_
     assert await reasons(store) == {"a@one.test": None, "b@two.test": HoldReason.OPERATOR}
 
 
+async def test_what_a_person_holds_beyond_the_removal_of_its_domain_stays(store: MailStore, samples: Samples) -> None:
+    gone = await add(store, samples)
+    await accept(store, samples, gone.domain.id, "a@one.test", "b@two.test")
+    await store.remove_domain(gone.domain.id, NOW)
+    await store.hold_for_domain(gone.domain.id, NOW)
+    assert await store.hold(QueueFilter(domain="one.test"), NOW) == 1
+    assert await reasons(store) == {"a@one.test": HoldReason.OPERATOR, "b@two.test": HoldReason.DOMAIN_REMOVED}
+    assert await store.release_for_domain(ACCOUNT, "example.test", HOUR_LATER) == 1
+    assert await reasons(store) == {"a@one.test": HoldReason.OPERATOR, "b@two.test": None}
+
+
 async def test_a_worker_holds_what_it_cannot_sign(store: MailStore, samples: Samples) -> None:
     gone = await add(store, samples)
     await accept(store, samples, gone.domain.id)

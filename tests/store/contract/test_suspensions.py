@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId
 from sendryd.store.base import HeldBy, MailStore, QueueFilter, SuspendedAccount
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
@@ -39,3 +40,18 @@ async def test_what_a_suspension_holds_is_told_from_what_a_person_holds(store: M
         "a@one.test": "held",
         "b@one.test": "queued",
     }
+
+
+async def test_a_person_takes_over_what_a_suspension_holds(store: MailStore, samples: Samples) -> None:
+    ada = HeldBy(by="Ada", since=NOW, why="legal hold")
+    new = samples.message(["a@one.test", "b@one.test"])
+    await store.accept(new)
+    await store.hold(QueueFilter(account_id=ACCOUNT), NOW, by=SUSPENSION.note)
+    one = QueueFilter(delivery_id=new.deliveries[0].id)
+    assert await store.hold(replace(one, states=frozenset({DeliveryState.QUEUED})), NOW, by=ada) == 0
+    assert await store.hold(one, NOW, by=ada) == 1
+    assert await store.hold(one, NOW, by=ada) == 0, "it is hers already"
+    assert await store.hold(QueueFilter(account_id=ACCOUNT), NOW, by=SUSPENSION.note) == 0
+    assert await store.release_held(QueueFilter(account_id=ACCOUNT, is_suspended=True), NOW) == 1
+    found = {each.forward_path: (each.state.value, each.held_by) for each in await store.list_queue(QueueFilter())}
+    assert found == {"a@one.test": ("held", ada), "b@one.test": ("queued", None)}

@@ -86,12 +86,12 @@ class ChangeHandlers:
         # Read after the source, which the commit compares: a send time older than the source would undo another change unnoticed.
         message = (await find_email(self._store, call)).message
         if source is None or message.scheduled_at is None:
-            is_by_smtp = source is None and message.scheduled_at is not None
+            is_by_smtp = message.scheduled_at is not None and DeliveryState.QUEUED in found.states
             raise Refused(Refusal(RefusalKey.CONFLICT, _BY_SMTP if is_by_smtp else _TOO_LATE))
         await call.room.make(len(call.raw) + len(source))
         changes = call.body.model_dump(exclude_none=True)
         data = {**json.loads(source), **changes}
-        if not changes.get("scheduled_at"):  # forms send an empty text for what is not filled in
+        if not changes.get("scheduled_at"):  # a form sends an empty field as an empty text
             data["scheduled_at"] = timestamp(message.scheduled_at)
         clock = self._clock
         is_marketing = message.type is MessageType.MARKETING

@@ -64,6 +64,7 @@ class QueueFilter:
     account_id: AccountId | None = None
     reply_begins: str | None = None  # the first words of the last reply
     is_suspended: bool = False  # only those that a suspension of their account holds
+    hold_reason: HoldReason | None = None
 
     @property
     def names_one(self) -> bool:
@@ -119,7 +120,9 @@ class QueueStore(Protocol):
         ...
 
     async def hold(self, which: QueueFilter, now: datetime, *, by: HeldBy | None = None) -> int:
-        """Holds queued deliveries until they are released. Returns how many."""
+        """Holds queued deliveries until they are released, and takes over held ones that the system would release by itself: those of a suspended account
+        or of a removed domain. A suspension (`by.is_suspended`) takes over none. Returns how many.
+        """
         ...
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:

@@ -42,6 +42,12 @@ class Delivery:
         if state is not DeliveryState.LEASED:
             self.lease = None
 
+    @property
+    def is_held_for_a_time(self) -> bool:
+        """The system holds it, and will release it by itself."""
+        is_suspended = self.held_by is not None and self.held_by.is_suspended
+        return self.state is DeliveryState.HELD and (is_suspended or self.hold_reason is HoldReason.DOMAIN_REMOVED)
+
     def as_waiting(self) -> Waiting:
         """The values that decide whether a scheduled message can be changed."""
         return Waiting(self.new.id, self.state.value, self.attempts, self.due_at)

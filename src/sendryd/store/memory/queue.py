@@ -44,6 +44,7 @@ class MemoryQueue(MemoryMail):
             and (which.delivery_ids is None or each.new.id in which.delivery_ids)
             and which.has_attempts in {None, each.attempts > 0}
             and (not which.is_suspended or (each.held_by is not None and each.held_by.is_suspended))
+            and which.hold_reason in {None, each.hold_reason}
             and (which.created_before is None or each.message.waits_since < which.created_before)
             and (which.reply_begins is None or each.last_reply.startswith(which.reply_begins))
         ]
@@ -80,9 +81,13 @@ class MemoryQueue(MemoryMail):
         return sorted(each.new.id for each in found)
 
     async def hold(self, which: QueueFilter, now: datetime, *, by: HeldBy | None = None) -> int:  # noqa: ARG002  held deliveries keep their due time
-        found = [each for each in self._matching(which) if each.state is DeliveryState.QUEUED]
+        is_person = by is None or not by.is_suspended
+        found = [each for each in self._matching(which) if each.state is DeliveryState.QUEUED or (is_person and each.is_held_for_a_time)]
         for delivery in found:
-            delivery.move(DeliveryState.HELD)
+            if delivery.state is DeliveryState.QUEUED:
+                delivery.move(DeliveryState.HELD)
+            else:
+                delivery.hold_reason, delivery.crashes = HoldReason.OPERATOR, 0
             delivery.held_by = by
         return len(found)
 

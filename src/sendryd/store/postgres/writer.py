@@ -166,7 +166,7 @@ class PostgresWriter(Writer):
 
 
 def _find_state(connection: PostgresConnection, transaction: _Transaction) -> str | None:
-    """What became of a transaction: in progress, committed, or anything else: it is not stored."""
+    """The state of a transaction: `_IN_PROGRESS`, `_COMMITTED`, or another value if it is not stored."""
     history = connection.value(SQL["current_history"], {})
     if history is None:  # a standby, which may be about to take over
         return _IN_PROGRESS

@@ -141,6 +141,8 @@ def queue_conditions(which: QueueFilter) -> Conditions:
         conditions.add("substr(d.last_reply, 1, length(:reply_begins)) = :reply_begins", reply_begins=which.reply_begins)
     if which.is_suspended:
         conditions.add("CASE WHEN json_valid(d.hold_note) THEN json_type(d.hold_note, '$.suspended') END = 'true'")
+    if which.hold_reason is not None:
+        conditions.add("d.hold_reason = :hold_reason", hold_reason=which.hold_reason.value)
     return conditions
 
 

@@ -82,7 +82,11 @@ class Queue:
 
     async def hold(self, which: QueueFilter, now: datetime, *, by: HeldBy | None = None) -> int:
         note = hold_note(by) if by else None
-        return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now, note=note)
+        count = await self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now, note=note)
+        if (by is None or not by.is_suspended) and (which.states is None or DeliveryState.HELD in which.states):
+            for held in (replace(which, is_suspended=True), replace(which, hold_reason=HoldReason.DOMAIN_REMOVED)):
+                count += await self._move_all(held, DeliveryState.HELD, DeliveryState.HELD, now, note=note)
+        return count
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
         return await self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, does_probe=True)
